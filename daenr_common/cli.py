@@ -1,0 +1,49 @@
+"""The edge between the library and a terminal: errors become one line and an exit code, rows become a table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+from tabulate import tabulate
+
+from daenr_common.errors import DaenrError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells use it: 128 + SIGINT."""
+
+
+class Group(click.Group):
+    """A group of commands whose expected failures print one line on standard error and exit with 2.
+
+    Any other exception is a defect of daenr and keeps its traceback.
+    """
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command line and leave with its exit code."""
+        kwargs.setdefault("prog_name", self.name)
+        try:
+            kwargs["standalone_mode"] = False
+            sys.exit(super().main(*args, **kwargs) or 0)
+        except DaenrError as error:
+            _fail(f"{self.name}: {error}", 2)
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else self.name
+            _fail(f"{command}: {' '.join(error.format_message().split())} (see {command} --help)", 2)
+        except click.ClickException as error:
+            _fail(f"{self.name}: {error.format_message()}", 2)
+        except (click.Abort, KeyboardInterrupt):
+            _fail(f"{self.name}: interrupted", INTERRUPTED)
+
+
+def _fail(line: str, code: int) -> None:
+    click.echo(line, err=True)
+    sys.exit(code)
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under headers on standard output, plain enough to be read in a log."""
+    # disable_numparse: our numbers come as finished strings, and "1e-06" must not become "1e-6".
+    click.echo(tabulate([[str(cell) for cell in row] for row in rows], headers=list(headers), disable_numparse=True))

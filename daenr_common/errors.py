@@ -1,0 +1,90 @@
+"""The errors that daenr raises on purpose, as one tree.
+
+    DaenrError                      unusable input or an absent tool: exit code 2, one line, no traceback
+    ├── SpecError                   a model name or a setting that does not exist
+    ├── RecordingError              images or responses that cannot be learned from
+    ├── CheckpointError             a missing, truncated or foreign checkpoint
+    ├── BundleError                 a bundle that is incomplete, edited or of another version
+    ├── ImageError (ValueError)     an array given to a model has the wrong shape, type or range
+    ├── OutputExistsError           the output is there already and --force was not given
+    ├── ExportError                 a graph or an engine could not be made
+    └── BackendUnavailableError     a backend that was asked for cannot run here
+        └── MissingExtraError       because its package is not installed
+
+Each error says three things: the subject (usually a file), what is wrong with it, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class DaenrError(Exception):
+    """Base of all errors that a user can cause and mend.
+
+    Args:
+        subject: the file, field or argument that is at fault.
+        problem: what is wrong with it: what was found, and what was expected.
+        remedy: what the user can do about it.
+    """
+
+    def __init__(self, subject: object, problem: str, remedy: str) -> None:
+        self.subject = str(subject)
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{self.subject}: {problem}; {remedy}")
+
+    def __str__(self) -> str:
+        """The error as exactly one line, whatever the texts of foreign libraries brought in."""
+        return " ".join(super().__str__().split())
+
+    def __reduce__(self) -> tuple[type[DaenrError], tuple[str, str, str]]:
+        """Three arguments, not the one line, so that the error crosses process boundaries."""
+        return type(self), (self.subject, self.problem, self.remedy)
+
+
+class SpecError(DaenrError):
+    """A model name or a setting that does not exist."""
+
+
+class RecordingError(DaenrError):
+    """Images or responses that cannot be learned from."""
+
+
+class CheckpointError(DaenrError):
+    """A missing, truncated or foreign checkpoint."""
+
+
+class BundleError(DaenrError):
+    """A bundle that is incomplete, edited or of another schema version."""
+
+
+class ImageError(DaenrError, ValueError):
+    """An array given to a model has the wrong shape, type or range."""
+
+
+class OutputExistsError(DaenrError):
+    """The output is there already and was not to be replaced."""
+
+    def __init__(self, subject: object) -> None:
+        super().__init__(subject, "exists already", "choose another output or pass --force to replace it")
+
+    def __reduce__(self) -> tuple[type[OutputExistsError], tuple[str]]:  # type: ignore[override]
+        return type(self), (self.subject,)
+
+
+class ExportError(DaenrError):
+    """A graph or an engine could not be made."""
+
+
+class BackendUnavailableError(DaenrError):
+    """A backend or a TensorRT flavour that was asked for cannot run here."""
+
+
+class MissingExtraError(BackendUnavailableError):
+    """A package is needed that only an extra of the distribution installs."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        self.package, self.extra, self.purpose = package, extra, purpose
+        super().__init__(package, f"is needed for {purpose} and is not installed", f"pip install 'daenr[{extra}]'")
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
+        return type(self), (self.package, self.extra, self.purpose)

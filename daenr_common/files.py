@@ -1,0 +1,104 @@
+"""Writing files and folders so that the final path holds all of it or does not exist."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from daenr_common.errors import DaenrError, OutputExistsError
+
+
+def sha256_of(content: bytes) -> str:
+    """The SHA-256 of bytes, as 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_of_file(path: Path) -> str:
+    """The SHA-256 of a file, as 64 hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def refuse_to_overwrite(path: Path, *, force: bool) -> None:
+    """Raise OutputExistsError if `path` exists and may not be replaced."""
+    if path.exists() and not force:
+        raise OutputExistsError(path)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the folder of `path`; on success it is renamed to `path`, on failure removed.
+
+    Raises:
+        DaenrError: the disk is full or the folder cannot be written to.
+    """
+    with _mapped_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o644)
+            _flush_to_disk(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_directory(path: Path, *, force: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; on success it becomes `path`, on failure it is removed.
+
+    A kill at any moment leaves `path` absent, old and complete, or new and complete.
+
+    Raises:
+        OutputExistsError: `path` exists and `force` is false.
+        DaenrError: the disk is full or the folder cannot be written to.
+    """
+    refuse_to_overwrite(path, force=force)
+    with _mapped_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial"))
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    _flush_to_disk(file)
+            if path.exists():
+                _replace_directory(temporary, path)
+            else:
+                temporary.rename(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace_directory(new: Path, path: Path) -> None:
+    old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".replaced"))
+    path.rename(old / path.name)
+    new.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush_to_disk(file: Path) -> None:
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+@contextmanager
+def _mapped_os_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DaenrError(path, "the disk is full", "free some space; nothing was left behind") from error
+        if isinstance(error, PermissionError | NotADirectoryError):
+            raise DaenrError(path, f"cannot be written ({error.strerror})", "choose another output") from error
+        raise
