@@ -1,0 +1,1 @@
+"""Opens a bundle and answers images with it. Imports neither torch nor daenr_train."""

@@ -1,0 +1,1 @@
+"""Backends: the engines that can run a graph, one file each."""
