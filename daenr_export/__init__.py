@@ -1,0 +1,1 @@
+"""Turns a checkpoint into a bundle, and runs bundles: checkpoint → graphs → engines → bundle → answers."""

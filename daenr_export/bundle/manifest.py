@@ -1,0 +1,174 @@
+"""The manifest: everything about a bundle that a rig must know. Each class here is one object of `manifest.json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from daenr_export.runtime.protocol import BatchRange, GraphSpec, TensorSpec
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """What was exported: the model's name, e.g. `cae-fr2`, and its full specification."""
+
+    name: str
+    spec: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RecordingEntry:
+    """The recording that the model was fitted to."""
+
+    fingerprint: str
+    region: str
+    source: str
+    split_fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class CheckpointEntry:
+    """The checkpoint that the bundle was made from, and a summary of its training."""
+
+    file: str
+    sha256: str
+    format_version: int
+    seed: int
+    recording: RecordingEntry
+    metrics: dict[str, Any]
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How pixels become the graph's input: `image = pixel * scale + offset` maps 0…255 to [-1, 1].
+
+    Attributes:
+        description: the same in words, for who writes the rig's side.
+        input_dtype: `float32`: the rig scales; `uint8`: the graph does.
+        scale: factor.
+        offset: addend.
+    """
+
+    description: str
+    input_dtype: str
+    scale: float = 1 / 127.5
+    offset: float = -1.0
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far one output of a graph was from the PyTorch model's on the golden images.
+
+    Attributes:
+        output: name of the output.
+        batch: batch size of the comparison.
+        max_error_over_scale: largest absolute error over the largest absolute reference value.
+        relative_rms: RMS of the error over the RMS of the reference.
+        tolerance: what `max_error_over_scale` had to stay below.
+        evaluator: what ran the graph, e.g. `onnxruntime 1.32.0`.
+        precision: of the variant that was run.
+    """
+
+    output: str
+    batch: int
+    max_error_over_scale: float
+    relative_rms: float
+    tolerance: float
+    evaluator: str
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True)
+class GraphEntry:
+    """One ONNX graph: its file, what goes in and comes out, its typed variants by precision, and what was measured."""
+
+    file: str
+    input: TensorSpec
+    outputs: tuple[TensorSpec, ...]
+    batch: BatchRange
+    opset: int
+    variants: dict[str, str] = field(default_factory=dict)
+    parity: tuple[Parity, ...] = ()
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """One TensorRT engine: the graph it runs, the exact version that reads it, and the precision it really has."""
+
+    graph: str
+    file: str
+    flavour: str
+    tensorrt_version: str
+    precision_requested: str
+    precision_actual: str
+    compute_capabilities: tuple[str, ...]
+    batch: BatchRange
+    build_seconds: float
+
+
+@dataclass(frozen=True)
+class ArrayEntry:
+    """Dtype and shape of an array of the golden file."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class GoldenEntry:
+    """The golden file: inputs, and what the PyTorch model answered to them."""
+
+    file: str
+    images: int
+    arrays: dict[str, ArrayEntry]
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """Digest and size in bytes of a file."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of `manifest.json`. `files` and `sha256` are filled in when the bundle is written.
+
+    Attributes:
+        model: what was exported.
+        checkpoint: what it was exported from.
+        neuron_ids: one for each column of the responses; empty for a model without a readout.
+        preprocessing: from pixels to the graphs' input.
+        precision_requested: what the export asked for; each engine says what it got.
+        graphs: by name: `encoder`, `decoder`, `readout`, `responses`, `reconstruction`, `joint`.
+        engines: none, or several for each graph.
+        golden: reference inputs and outputs.
+        tolerances: by name, as the bundle is verified with.
+        tools: versions of what made the bundle, by package.
+        files: every file of the bundle but the manifest, by path.
+        schema_version: of this layout.
+        sha256: digest of the manifest with this field empty.
+    """
+
+    model: ModelEntry
+    checkpoint: CheckpointEntry
+    neuron_ids: tuple[str, ...]
+    preprocessing: Preprocessing
+    precision_requested: str
+    graphs: dict[str, GraphEntry]
+    engines: tuple[EngineEntry, ...]
+    golden: GoldenEntry
+    tolerances: dict[str, float]
+    tools: dict[str, str]
+    files: dict[str, FileEntry] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+    sha256: str = ""
+
+    def graph_spec(self, name: str) -> GraphSpec:
+        """Input, outputs and batch range of a graph."""
+        entry = self.graphs[name]
+        return GraphSpec(name, entry.input, entry.outputs, entry.batch)

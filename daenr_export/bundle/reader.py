@@ -1,0 +1,193 @@
+"""Opening a bundle: every file is read once and hashed, and those very bytes are what is handed out later."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from daenr_common.errors import BackendUnavailableError, BundleError
+from daenr_common.files import sha256_of
+from daenr_export.bundle.manifest import FileEntry, Manifest
+from daenr_export.bundle.manifest_file import EXPORT_AGAIN, from_bytes
+from daenr_export.bundle.paths import MANIFEST
+from daenr_export.runtime.protocol import Array, GraphSpec
+
+MAX_MANIFEST_BYTES = 64 * 2**20
+COPY_AGAIN = f"copy the whole folder again, or {EXPORT_AGAIN}"
+
+
+class Bundle:
+    """A bundle whose files all matched their hashes when it was opened. Their contents are held in memory.
+
+    Made by `Bundle.open`.
+
+    Attributes:
+        path: the folder.
+        manifest: the content of its `manifest.json`.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, contents: dict[str, bytes]) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._contents = contents
+
+    @classmethod
+    def open(cls, path: Path | str) -> Bundle:
+        """Read a bundle and check every byte of it.
+
+        Raises:
+            BundleError: it is not a folder, or a file is missing, changed, not listed or a link.
+        """
+        path = Path(path)
+        _check_is_folder(path)
+        try:
+            found = dict(_walk(path, path))
+            manifest = _read_manifest(path, found)
+            return cls(path, manifest, _read_files(path, manifest, found))
+        except OSError as error:
+            raise BundleError(error.filename or path, f"cannot be read ({error.strerror})", COPY_AGAIN) from error
+
+    def read(self, relative_path: str) -> bytes:
+        """The content of a file of the bundle, as it was when its hash was checked."""
+        return self._contents[relative_path]
+
+    def graph(self, name: str) -> BundledGraph:
+        """A graph by name.
+
+        Raises:
+            BundleError: the bundle has no such graph.
+        """
+        if name not in self.manifest.graphs:
+            problem = f"has no graph {name!r}, only {', '.join(self.manifest.graphs)}"
+            raise BundleError(self.path, problem, "choose one of these, or a model that has the part")
+        return BundledGraph(self, name)
+
+    def golden(self) -> dict[str, Array]:
+        """The golden inputs and outputs by name.
+
+        Raises:
+            BundleError: the file does not hold the arrays that the manifest says.
+        """
+        golden = self.manifest.golden
+        try:
+            with np.load(io.BytesIO(self.read(golden.file)), allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+            raise BundleError(self.path / golden.file, f"is not an npz of numbers ({error})", EXPORT_AGAIN) from error
+        said = {name: (entry.dtype, entry.shape) for name, entry in golden.arrays.items()}
+        if {name: (str(array.dtype), array.shape) for name, array in arrays.items()} != said:
+            problem = "holds other arrays than the manifest says"
+            raise BundleError(self.path / golden.file, problem, EXPORT_AGAIN)
+        return arrays
+
+
+class BundledGraph:
+    """One graph of a bundle, as backends see it (`daenr_export.runtime.protocol.BundleGraph`)."""
+
+    def __init__(self, bundle: Bundle, name: str) -> None:
+        self._bundle = bundle
+        self._entry = bundle.manifest.graphs[name]
+        self._spec = bundle.manifest.graph_spec(name)
+
+    @property
+    def spec(self) -> GraphSpec:
+        """Input, outputs and batch range."""
+        return self._spec
+
+    def onnx(self, precision: str = "fp32") -> bytes:
+        """The ONNX graph, or its typed variant of another precision.
+
+        Raises:
+            BundleError: the bundle holds no variant of that precision.
+        """
+        if precision == "fp32":
+            return self._bundle.read(self._entry.file)
+        if precision not in self._entry.variants:
+            has = ", ".join(["fp32", *self._entry.variants])
+            problem = f"has no {precision} variant of the graph {self._spec.name}, only {has}"
+            raise BundleError(self._bundle.path, problem, f"export it with --precision {precision}")
+        return self._bundle.read(self._entry.variants[precision])
+
+    def engine(self, flavour: str, precision: str | None = None) -> bytes:
+        """The TensorRT engine of a flavour.
+
+        Args:
+            flavour: `tensorrt-rtx` or `tensorrt`.
+            precision: as it was requested; None for the one that the bundle was exported for.
+
+        Raises:
+            BackendUnavailableError: the bundle holds no such engine for this graph.
+        """
+        manifest, name = self._bundle.manifest, self._spec.name
+        wanted = precision or manifest.precision_requested
+        for engine in manifest.engines:
+            if (engine.graph, engine.flavour, engine.precision_requested) == (name, flavour, wanted):
+                return self._bundle.read(engine.file)
+        raise BackendUnavailableError(
+            self._bundle.path,
+            f"holds no {wanted} engine of {flavour} for the graph {name}",
+            f"export it with --trt --trt-flavour {flavour}, or choose a backend that runs ONNX",
+        )
+
+
+def _check_is_folder(path: Path) -> None:
+    if path.is_dir():
+        return
+    if not path.exists():
+        raise BundleError(path, "does not exist", "check the path, or export a checkpoint with daenr-export")
+    packed = " but a zip archive" if zipfile.is_zipfile(path) else ""
+    remedy = "unpack it and give the folder" if packed else "give the folder that holds manifest.json"
+    raise BundleError(path, f"is not a folder{packed}", remedy)
+
+
+def _walk(folder: Path, root: Path) -> Iterator[tuple[str, int]]:
+    """Yield path and size in bytes of every file below `folder`; refuse links and what is neither file nor folder."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            relative = Path(entry.path).relative_to(root).as_posix()
+            if entry.is_symlink():
+                problem = "is a symbolic link, and a bundle holds its files itself"
+                raise BundleError(entry.path, problem, "replace the link by the file it leads to")
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(Path(entry.path), root)
+            elif entry.is_file(follow_symlinks=False):
+                yield relative, entry.stat(follow_symlinks=False).st_size
+            else:
+                raise BundleError(entry.path, "is not a regular file", "remove it from the bundle")
+
+
+def _read_manifest(path: Path, found: dict[str, int]) -> Manifest:
+    file = path / MANIFEST
+    if MANIFEST not in found:
+        raise BundleError(path, f"holds no {MANIFEST}, so it is not a bundle", "check the path, or export it again")
+    if found[MANIFEST] > MAX_MANIFEST_BYTES:
+        raise BundleError(file, f"is {found[MANIFEST]} bytes, which no manifest needs", EXPORT_AGAIN)
+    return from_bytes(file.read_bytes(), file)
+
+
+def _read_files(path: Path, manifest: Manifest, found: dict[str, int]) -> dict[str, bytes]:
+    for name in found.keys() - manifest.files.keys() - {MANIFEST}:
+        raise BundleError(path / name, f"is not listed in {MANIFEST}", "remove it from the bundle")
+    for name, entry in manifest.files.items():
+        if name not in found:
+            raise BundleError(path / name, f"is missing, though {MANIFEST} lists it", COPY_AGAIN)
+        if found[name] != entry.bytes:
+            raise BundleError(path / name, f"has {found[name]} bytes, and {MANIFEST} says {entry.bytes}", COPY_AGAIN)
+    # Reading and hashing leave Python's lock, so that two threads halve the time of a bundle with engines.
+    with ThreadPoolExecutor(2) as pool:
+        checked = pool.map(lambda item: _read_checked(path / item[0], item[1]), manifest.files.items())
+        return dict(zip(manifest.files, checked, strict=True))
+
+
+def _read_checked(file: Path, entry: FileEntry) -> bytes:
+    with file.open("rb") as stream:
+        content = stream.read(entry.bytes + 1)
+    if len(content) != entry.bytes or sha256_of(content) != entry.sha256:
+        raise BundleError(file, f"was changed: its sha256 is not the one in {MANIFEST}", COPY_AGAIN)
+    return content

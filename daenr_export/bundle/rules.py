@@ -1,0 +1,116 @@
+"""What a manifest must satisfy beyond the types of its fields: names that resolve, ranges in order, safe paths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from daenr_export.bundle.manifest import EngineEntry, GraphEntry, Manifest
+from daenr_export.bundle.paths import why_unsafe
+from daenr_export.bundle.strict_json import FieldError
+from daenr_export.runtime.protocol import BatchRange, TensorSpec
+
+DTYPES = ("float32", "float16", "uint8", "int32", "int64")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "int8")
+FLAVOURS = ("tensorrt-rtx", "tensorrt")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def check(manifest: Manifest) -> None:
+    """Raise FieldError for the first rule that the manifest breaks."""
+    _check_files(manifest)
+    _one_of(manifest.precision_requested, PRECISIONS, "precision_requested")
+    _one_of(manifest.preprocessing.input_dtype, ("float32", "uint8"), "preprocessing.input_dtype")
+    for name, graph in manifest.graphs.items():
+        _check_graph(graph, f"graphs.{name}", manifest)
+    if not manifest.graphs:
+        raise FieldError("graphs", "is empty, expected at least one graph")
+    _check_engines(manifest)
+    _positive(manifest.golden.images, "golden.images")
+    for field, file in _references(manifest):
+        if file not in manifest.files:
+            raise FieldError(field, f"names {file!r}, which is not listed in files")
+
+
+def _check_files(manifest: Manifest) -> None:
+    for path, entry in manifest.files.items():
+        if problem := why_unsafe(path):
+            raise FieldError(f"files.{path}", problem)
+        if not _DIGEST.fullmatch(entry.sha256):
+            raise FieldError(f"files.{path}.sha256", "is not 64 hexadecimal digits")
+        if entry.bytes < 0:
+            raise FieldError(f"files.{path}.bytes", f"is {entry.bytes}, expected 0 or more")
+
+
+def _check_graph(graph: GraphEntry, where: str, manifest: Manifest) -> None:
+    _check_tensor(graph.input, f"{where}.input")
+    for index, output in enumerate(graph.outputs):
+        _check_tensor(output, f"{where}.outputs[{index}]")
+        if output.name == "responses" and output.shape != (len(manifest.neuron_ids),):
+            problem = f"is {list(output.shape)}, but there are {len(manifest.neuron_ids)} neuron_ids"
+            raise FieldError(f"{where}.outputs[{index}].shape", problem)
+    names = [output.name for output in graph.outputs]
+    if not names or len(set(names)) < len(names):
+        raise FieldError(f"{where}.outputs", f"has the names {names}, expected one or more, each once")
+    _check_batch(graph.batch, f"{where}.batch")
+    _positive(graph.opset, f"{where}.opset")
+    for precision in graph.variants:
+        _one_of(precision, PRECISIONS, f"{where}.variants")
+    for index, parity in enumerate(graph.parity):
+        _one_of(parity.output, names, f"{where}.parity[{index}].output")
+        _one_of(parity.precision, PRECISIONS, f"{where}.parity[{index}].precision")
+        _positive(parity.batch, f"{where}.parity[{index}].batch")
+
+
+def _check_engines(manifest: Manifest) -> None:
+    seen: set[tuple[str, str, str]] = set()
+    for index, engine in enumerate(manifest.engines):
+        where = f"engines[{index}]"
+        _check_engine(engine, where, manifest)
+        key = (engine.flavour, engine.graph, engine.precision_requested)
+        if key in seen:
+            raise FieldError(where, f"repeats the {' '.join(key)} engine")
+        seen.add(key)
+
+
+def _check_engine(engine: EngineEntry, where: str, manifest: Manifest) -> None:
+    _one_of(engine.graph, manifest.graphs, f"{where}.graph")
+    _one_of(engine.flavour, FLAVOURS, f"{where}.flavour")
+    _one_of(engine.precision_requested, PRECISIONS, f"{where}.precision_requested")
+    _one_of(engine.precision_actual, PRECISIONS, f"{where}.precision_actual")
+    _check_batch(engine.batch, f"{where}.batch")
+
+
+def _references(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    for name, graph in manifest.graphs.items():
+        yield f"graphs.{name}.file", graph.file
+        for precision, file in graph.variants.items():
+            yield f"graphs.{name}.variants.{precision}", file
+    for index, engine in enumerate(manifest.engines):
+        yield f"engines[{index}].file", engine.file
+    yield "golden.file", manifest.golden.file
+
+
+def _check_tensor(tensor: TensorSpec, where: str) -> None:
+    if not tensor.name:
+        raise FieldError(f"{where}.name", "is empty")
+    _one_of(tensor.dtype, DTYPES, f"{where}.dtype")
+    for index, size in enumerate(tensor.shape):
+        _positive(size, f"{where}.shape[{index}]")
+
+
+def _check_batch(batch: BatchRange, where: str) -> None:
+    if not 1 <= batch.min <= batch.opt <= batch.max:
+        problem = f"is min {batch.min}, opt {batch.opt}, max {batch.max}, expected 1 <= min <= opt <= max"
+        raise FieldError(where, problem)
+
+
+def _positive(number: int, where: str) -> None:
+    if number < 1:
+        raise FieldError(where, f"is {number}, expected 1 or more")
+
+
+def _one_of(value: str, known: Iterable[str], where: str) -> None:
+    names = list(known)
+    if value not in names:
+        raise FieldError(where, f"is {value!r}, expected one of {', '.join(names)}")

@@ -1,0 +1,130 @@
+"""Frozen dataclasses to JSON and back, strictly: a missing, unknown or mistyped field is an error that names it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from types import UnionType
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+class FieldError(Exception):
+    """A field of a document is wrong: `field` is its dotted path, `problem` what was found and expected."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        self.field = field
+        self.problem = problem
+        super().__init__(f"{field} {problem}")
+
+
+def encode(value: Any) -> Any:
+    """Turn dataclasses, mappings and tuples into what `json.dumps` writes; other values are passed through."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: encode(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: encode(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [encode(item) for item in value]
+    return value
+
+
+def decode(kind: type[T], value: Any, where: str = "") -> T:
+    """Build a value of `kind` from parsed JSON.
+
+    Args:
+        kind: a dataclass, `str`, `int`, `float`, `bool`, `Any` (any JSON value), or `tuple[T, ...]`, `dict[str, T]`,
+            `T | None` of these.
+        value: what `json.loads` returned for it.
+        where: dotted path of the value, for messages.
+
+    Raises:
+        FieldError: the value, or one inside it, is not of its kind.
+    """
+    return cast("T", _decode(kind, value, where))
+
+
+def _decode(kind: Any, value: Any, where: str) -> Any:
+    if kind is Any:
+        return _plain_json(value, where)
+    if is_dataclass(kind):
+        return _decode_dataclass(cast("type[Any]", kind), value, where)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return None if value is None else _decode(arguments[0], value, where)
+    if origin is tuple:
+        items = _expect(list, value, where)
+        return tuple(_decode(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(items))
+    if origin is dict:
+        return {key: _decode(arguments[1], item, _join(where, key)) for key, item in _mapping(value, where).items()}
+    if kind is float:
+        return _number(value, where)
+    return _expect(kind, value, where)
+
+
+def _decode_dataclass(kind: type[Any], value: Any, where: str) -> Any:
+    given, hints = _mapping(value, where), _hints(cast("Hashable", kind))
+    for name in given:
+        if name not in hints:
+            raise FieldError(_join(where, name), f"is unknown (known here: {', '.join(sorted(hints))})")
+    for name in hints:
+        if name not in given:
+            raise FieldError(_join(where, name), "is missing")
+    return kind(**{name: _decode(hint, given[name], _join(where, name)) for name, hint in hints.items()})
+
+
+@cache
+def _hints(kind: Hashable) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _join(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key
+
+
+def _describe(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _expect(kind: type[Any], value: Any, where: str) -> Any:
+    # type(), not isinstance(): True is an int to Python, and a number is not a truth value to a reader of JSON.
+    if type(value) is not kind:
+        noun = {str: "a text", int: "a whole number", bool: "true or false", list: "a list", dict: "an object"}[kind]
+        raise FieldError(where or "the document", f"is {_describe(value)}, expected {noun}")
+    return value
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    mapping: dict[str, Any] = _expect(dict, value, where)
+    for key in mapping:
+        _expect(str, key, f"a key of {where or 'the document'}")
+    return mapping
+
+
+def _number(value: Any, where: str) -> float:
+    if type(value) not in (int, float):
+        raise FieldError(where, f"is {_describe(value)}, expected a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise FieldError(where, f"is {_describe(value)}, expected a finite number")
+    return number
+
+
+def _plain_json(value: Any, where: str) -> Any:
+    """Check a value whose shape is free: only what JSON has, no NaN or infinity, which JSON has not."""
+    if value is None or type(value) in (str, bool, int):
+        return value
+    if type(value) is float:
+        return _number(value, where)
+    if type(value) is list:
+        return [_plain_json(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if type(value) is dict:
+        return {key: _plain_json(item, _join(where, key)) for key, item in _mapping(value, where).items()}
+    raise FieldError(where, f"is a {type(value).__name__}, which JSON does not have")
