@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import torch
@@ -91,7 +90,10 @@ def inference_parts(model: DaeNr) -> dict[str, nn.Module]:
         `encoder` (`image → features`), and where the model has them `decoder` (`features → reconstruction`, for a
         VQ-VAE also `codes`, always as a tuple) and `readout` (`features → responses`). The model is not changed.
     """
-    frozen = copy.deepcopy(model).eval().requires_grad_(False)
+    # Built anew: a deep copy shares its parametrised class with the model, which would lose its masks below.
+    frozen = make_model(model.spec, 0).to(next(model.parameters()))
+    frozen.load_state_dict(model.state_dict())
+    frozen.eval().requires_grad_(False)
     parts: dict[str, nn.Module] = {"encoder": frozen.encoder}
     if frozen.decoder is not None:
         parts["decoder"] = _Inference(frozen.decoder)
