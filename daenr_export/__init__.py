@@ -1,1 +1,79 @@
-"""Turns a checkpoint into a bundle, and runs bundles: checkpoint → graphs → engines → bundle → answers."""
+"""Turns a checkpoint into a bundle, and runs bundles.
+
+    import daenr_export
+    with daenr_export.load("cae_fr2.daenr") as model:
+        responses = model.responses(image)  # (B, 1, 32, 32) float32 in [-1, 1] → (B, M)
+
+Loading and running a bundle needs numpy and a backend; `export` and `verify` bring in what they need when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from daenr_common.errors import (
+    BackendUnavailableError,
+    BundleError,
+    CheckpointError,
+    DaenrError,
+    ExportError,
+    ImageError,
+    MissingExtraError,
+    OutputExistsError,
+    RecordingError,
+    SpecError,
+)
+from daenr_export.bundle import Bundle
+from daenr_export.runtime.model import Model, load
+from daenr_export.runtime.registry import backends
+
+if TYPE_CHECKING:
+    from daenr_export.export import export
+    from daenr_export.verify import verify
+
+__all__ = [
+    "BackendUnavailableError",
+    "Bundle",
+    "BundleError",
+    "CheckpointError",
+    "DaenrError",
+    "ExportError",
+    "ImageError",
+    "MissingExtraError",
+    "Model",
+    "OutputExistsError",
+    "RecordingError",
+    "SpecError",
+    "backends",
+    "export",
+    "load",
+    "verify",
+]
+
+_LAZY = ("export", "verify")
+"""Functions that live in the module of their own name."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{name}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
+
+
+class _Package(ModuleType):
+    """A package in which `export` and `verify` stay functions: importing a module sets it on its package."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in _LAZY and isinstance(value, ModuleType):
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

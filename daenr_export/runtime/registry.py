@@ -1,0 +1,150 @@
+"""The backends by name: those of daenr in one dict, those of other packages by entry point."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+from daenr_common.errors import BackendUnavailableError
+from daenr_export.runtime.protocol import Backend, BundleGraph, Session
+
+ENTRY_POINTS = "daenr.backends"
+"""Group under which a package registers a backend: its name, and a callable without arguments that makes it."""
+
+AUTO = "auto"
+
+_BUILT_IN: dict[str, str] = {
+    "onnxruntime": "daenr_export.runtime.backends.onnxruntime:OnnxRuntimeBackend",
+    "openvino": "daenr_export.runtime.backends.openvino:OpenVinoBackend",
+    "tensorrt-rtx": "daenr_export.runtime.backends.tensorrt:TensorRtRtxBackend",
+    "tensorrt": "daenr_export.runtime.backends.tensorrt:TensorRtBackend",
+}
+
+AUTO_ORDER = ("tensorrt", "tensorrt-rtx", "onnxruntime", "openvino")
+"""What `auto` tries, fastest first: engines where there is a GPU, then the CPU.
+
+A rig waits for its next frame, so a backend's place is its tail in a paced loop. Back to back OpenVINO answers in about
+three quarters of onnxruntime's time, but at 100 frames a second its p99 is several times onnxruntime's (milliseconds).
+A loop that keeps its engine warm while it waits gains by asking for `openvino` by name.
+"""
+
+
+@dataclass(frozen=True)
+class BackendStatus:
+    """Whether a backend can run here; if not, `reason` says what is missing and what to install."""
+
+    name: str
+    available: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What `auto` came to: the backend, the graph opened on it, and the faster backends with why they were skipped."""
+
+    backend: Backend
+    session: Session
+    skipped: tuple[BackendStatus, ...]
+
+
+def backends() -> tuple[BackendStatus, ...]:
+    """All backends that are known here, and whether each can run."""
+    return tuple(_status(name) for name in _known())
+
+
+def pick(name: str = AUTO) -> Backend:
+    """The backend of a name, or for `auto` the first of AUTO_ORDER that can run here.
+
+    Raises:
+        BackendUnavailableError: there is no backend of that name, or it cannot run here.
+    """
+    if name == AUTO:
+        skipped = []
+        for status in map(_status, AUTO_ORDER):
+            if status.available:
+                return _make(status.name)
+            skipped.append(status)
+        raise _nothing_runs(skipped)
+    backend = _make(name)
+    if reason := backend.why_unavailable():
+        raise BackendUnavailableError(f"backend {name}", f"cannot run here: {reason}", "or choose another backend")
+    return backend
+
+
+def open_fastest(graph: BundleGraph) -> Choice:
+    """Open a graph on the first backend of AUTO_ORDER that can run here and has something to run in the bundle.
+
+    Raises:
+        BackendUnavailableError: none can.
+    """
+    skipped: list[BackendStatus] = []
+    for name in AUTO_ORDER:
+        backend = _make(name)
+        reason = backend.why_unavailable()
+        if reason is None:
+            try:
+                return Choice(backend, backend.open(graph), tuple(skipped))
+            except BackendUnavailableError as error:
+                reason = str(error)
+        skipped.append(BackendStatus(name, False, reason))
+    raise _nothing_runs(skipped)
+
+
+def _nothing_runs(skipped: Sequence[BackendStatus]) -> BackendUnavailableError:
+    reasons = " / ".join(f"{status.name}: {status.reason}" for status in skipped)
+    return BackendUnavailableError("backend auto", f"no backend can run here ({reasons})", "pip install 'daenr[cpu]'")
+
+
+def _known() -> dict[str, Callable[[], Backend]]:
+    """Makers by name. The names of daenr's own backends are reserved: nobody can slip another one under them."""
+    makers: dict[str, Callable[[], Backend]] = {name: _maker(target) for name, target in _BUILT_IN.items()}
+    for entry in entry_points(group=ENTRY_POINTS):
+        makers.setdefault(entry.name, _foreign_maker(entry))
+    return makers
+
+
+def _maker(target: str) -> Callable[[], Backend]:
+    module, _, attribute = target.partition(":")
+
+    def make() -> Backend:
+        backend: Backend = getattr(importlib.import_module(module), attribute)()
+        return backend
+
+    return make
+
+
+def _foreign_maker(entry: EntryPoint) -> Callable[[], Backend]:
+    def make() -> Backend:
+        try:
+            backend = entry.load()()
+        except Exception as error:
+            problem = f"is registered by another package ({entry.value}) and does not load ({error})"
+            raise BackendUnavailableError(f"backend {entry.name}", problem, "update or remove that package") from error
+        if not isinstance(backend, Backend):
+            problem = f"is registered by another package ({entry.value}) and lacks name, why_unavailable or open"
+            raise BackendUnavailableError(f"backend {entry.name}", problem, "update or remove that package")
+        return backend
+
+    return make
+
+
+def _make(name: str) -> Backend:
+    if name in _BUILT_IN:
+        return _maker(_BUILT_IN[name])()
+    known = _known()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1, cutoff=0.3) or [AUTO]
+        problem = f"is not known; the backends are {', '.join(known)}"
+        raise BackendUnavailableError(f"backend {name!r}", problem, f"did you mean {near[0]}?")
+    return known[name]()
+
+
+def _status(name: str) -> BackendStatus:
+    try:
+        reason = _make(name).why_unavailable()
+    except BackendUnavailableError as error:
+        reason = str(error)
+    return BackendStatus(name, reason is None, reason or "")
