@@ -82,13 +82,13 @@ def open_fastest(graph: BundleGraph) -> Choice:
     """
     skipped: list[BackendStatus] = []
     for name in AUTO_ORDER:
-        backend = _make(name)
-        reason = backend.why_unavailable()
-        if reason is None:
-            try:
+        try:
+            backend = _make(name)
+            reason = backend.why_unavailable()
+            if reason is None:
                 return Choice(backend, backend.open(graph), tuple(skipped))
-            except BackendUnavailableError as error:
-                reason = str(error)
+        except BackendUnavailableError as error:
+            reason = str(error)
         skipped.append(BackendStatus(name, False, reason))
     raise _nothing_runs(skipped)
 
@@ -110,7 +110,12 @@ def _maker(target: str) -> Callable[[], Backend]:
     module, _, attribute = target.partition(":")
 
     def make() -> Backend:
-        backend: Backend = getattr(importlib.import_module(module), attribute)()
+        try:
+            backend: Backend = getattr(importlib.import_module(module), attribute)()
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+            raise BackendUnavailableError(module, "was left out of this installation", "reinstall daenr") from error
         return backend
 
     return make

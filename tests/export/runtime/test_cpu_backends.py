@@ -1,0 +1,192 @@
+"""The CPU backends answer as the reference evaluator does, and fail in one line of daenr's own errors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import bundle_factory as factory
+import numpy as np
+import pytest
+
+from daenr_common import extras
+from daenr_common.errors import BackendUnavailableError, DaenrError
+from daenr_export.bundle import Bundle
+from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
+from daenr_export.runtime.backends.openvino import OpenVinoBackend
+from daenr_export.runtime.protocol import Backend, GraphSpec, Session
+
+BACKENDS: dict[str, type[OnnxRuntimeBackend] | type[OpenVinoBackend]] = {
+    "onnxruntime": OnnxRuntimeBackend,
+    "openvino": OpenVinoBackend,
+}
+
+
+@pytest.fixture(params=sorted(BACKENDS))
+def backend(request: pytest.FixtureRequest) -> Backend:
+    pytest.importorskip(request.param)
+    return BACKENDS[request.param]()
+
+
+class OneGraph:
+    """A graph that is in no bundle."""
+
+    def __init__(self, spec: GraphSpec, content: bytes) -> None:
+        self.spec = spec
+        self._content = content
+
+    def onnx(self) -> bytes:
+        return self._content
+
+    def engine(self, flavour: str) -> bytes:
+        raise BackendUnavailableError(flavour, "holds no engine", "none")
+
+
+def graph_of(name: str, pixels: str = "float32") -> OneGraph:
+    entry = factory.graph_entry(name, pixels)
+    return OneGraph(GraphSpec(name, entry.input, entry.outputs, entry.batch), factory.onnx_graph(name, pixels))
+
+
+@pytest.mark.parametrize("name", factory.GRAPHS)
+def test_answers_match_the_reference(backend: Backend, shared_tiny_bundle: Path, name: str) -> None:
+    graph = Bundle.open(shared_tiny_bundle).graph(name)
+    with backend.open(graph) as session:
+        assert isinstance(session, Session)
+        assert session.spec == graph.spec
+        for size in (1, 2, 7, 1, 8):
+            rng = np.random.default_rng(size)
+            batch = rng.uniform(-1, 1, (size, *graph.spec.input.shape)).astype(np.float32)
+            answers = session.run(batch)
+            expected = factory.reference(name, batch)
+            assert isinstance(answers, tuple)
+            for output, answer in zip(graph.spec.outputs, answers, strict=True):
+                assert answer.dtype == output.numpy_dtype
+                assert answer.shape == (size, *output.shape)
+                np.testing.assert_allclose(answer, expected[output.name], rtol=1e-4, atol=1e-5)
+
+
+def test_pixels_may_be_uint8(backend: Backend) -> None:
+    images = factory.some_images(3, pixels="uint8")
+    with backend.open(graph_of("responses", "uint8")) as session:
+        expected = factory.reference("responses", images, "uint8")["responses"]
+        np.testing.assert_allclose(session.run(images)[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_answers_belong_to_the_caller(backend: Backend) -> None:
+    with backend.open(graph_of("joint")) as session:
+        images = factory.some_images(2)
+        first = session.run(images)
+        kept = [array.copy() for array in first]
+        session.run(-images)
+        for array, copy in zip(first, kept, strict=True):
+            np.testing.assert_array_equal(array, copy)
+            array += 1  # may be written to
+    for array, copy in zip(first, kept, strict=True):
+        np.testing.assert_array_equal(array, copy + 1)
+
+
+def test_a_read_only_image_is_taken_and_left_alone(backend: Backend) -> None:
+    images = factory.some_images(2)
+    images.flags.writeable = False
+    before = images.copy()
+    with backend.open(graph_of("responses")) as session:
+        session.run(images)
+    np.testing.assert_array_equal(images, before)
+
+
+def test_closing_twice_is_allowed_and_use_after_it_is_said(backend: Backend) -> None:
+    session = backend.open(graph_of("responses"))
+    session.run(factory.some_images(1))
+    session.close()
+    session.close()
+    with pytest.raises(DaenrError, match=r"session of the graph responses: is closed; open the graph again"):
+        session.run(factory.some_images(1))
+
+
+def test_a_batch_that_the_library_refuses_is_one_line(backend: Backend, capfd: pytest.CaptureFixture[str]) -> None:
+    with backend.open(graph_of("responses")) as session:
+        for batch in (np.zeros((1, 1, 32, 32)), np.zeros((1, 2, 32, 32), np.float32)):
+            with pytest.raises(DaenrError, match=r"could not answer a batch of float") as caught:
+                session.run(batch)
+            assert "\n" not in str(caught.value)
+        np.testing.assert_allclose(
+            session.run(factory.some_images(1))[0],
+            factory.reference("responses", factory.some_images(1))["responses"],
+            rtol=1e-4,
+        )
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("content", [b"", b"not onnx", factory.onnx_graph("encoder")[:-500]])
+def test_a_graph_that_does_not_parse_is_one_line(
+    backend: Backend, content: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(BackendUnavailableError, match=r"does not open the graph encoder") as caught:
+        backend.open(OneGraph(graph_of("encoder").spec, content))
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_graph_with_other_tensors_than_its_specification_is_refused(backend: Backend) -> None:
+    graph = graph_of("joint")
+    swapped = replace(graph.spec, outputs=graph.spec.outputs[::-1])
+    with pytest.raises(BackendUnavailableError, match=r"the manifest says \['codes', 'reconstruction', 'responses'\]"):
+        backend.open(OneGraph(swapped, graph.onnx()))
+    renamed = replace(graph.spec, input=replace(graph.spec.input, name="picture"))
+    with pytest.raises(BackendUnavailableError, match=r"the manifest says \['picture'\]"):
+        backend.open(OneGraph(renamed, graph.onnx()))
+
+
+def test_a_backend_that_is_not_installed_names_the_extra(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras.importlib.util, "find_spec", lambda name: None)
+    extra = {"onnxruntime": "cpu", "openvino": "openvino"}[backend.name]
+    reason = backend.why_unavailable()
+    assert reason is not None
+    assert f"pip install 'daenr[{extra}]'" in reason
+    with pytest.raises(BackendUnavailableError, match=rf"daenr\[{extra}\]"):
+        backend.open(graph_of("responses"))
+
+
+def test_a_provider_that_this_onnxruntime_lacks_is_refused() -> None:
+    backend = OnnxRuntimeBackend(provider="CUDAExecutionProvider", name="onnxruntime-cuda")
+    if (reason := backend.why_unavailable()) is None:
+        pytest.skip("this onnxruntime has the CUDA provider")
+    assert "has no CUDAExecutionProvider, only" in reason
+    with pytest.raises(BackendUnavailableError, match="has no CUDAExecutionProvider"):
+        backend.open(graph_of("responses"))
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider:UserWarning")
+def test_a_provider_that_is_replaced_by_the_cpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnxruntime-gpu without a driver lists its provider, and then runs on the CPU."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has the CUDA provider")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    backend = OnnxRuntimeBackend(provider="CUDAExecutionProvider", name="onnxruntime-cuda")
+    assert backend.why_unavailable() is None
+    with pytest.raises(BackendUnavailableError, match="CPUExecutionProvider would run instead"):
+        backend.open(graph_of("responses"))
+
+
+def test_threads_and_spinning_reach_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    seen = []
+    session = onnxruntime.InferenceSession
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda *args, **kwargs: seen.append(args[1]) or session(*args, **kwargs)
+    )
+    OnnxRuntimeBackend().open(graph_of("responses")).close()
+    OnnxRuntimeBackend(threads=2, spinning=True).open(graph_of("responses")).close()
+    assert [options.intra_op_num_threads for options in seen] == [1, 2]
+    assert [options.get_session_config_entry("session.intra_op.allow_spinning") for options in seen] == ["0", "1"]
+
+
+def test_openvino_computes_in_the_precision_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino")
+    compiled = SimpleNamespace(get_property=lambda name: SimpleNamespace(to_string=lambda: "f32"))
+    core = SimpleNamespace(read_model=lambda content: None, compile_model=lambda *args: compiled)
+    monkeypatch.setattr(OpenVinoBackend, "_library", lambda self: SimpleNamespace(Core=lambda: core))
+    with pytest.raises(BackendUnavailableError, match="was asked for bf16 and would compute in f32"):
+        OpenVinoBackend(precision="bf16").open(graph_of("responses"))

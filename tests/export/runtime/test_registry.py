@@ -1,0 +1,160 @@
+"""Backends by name: unknown, absent and foreign ones, and what `auto` picks."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+import bundle_factory as factory
+import pytest
+
+import daenr_export
+from daenr_common.errors import BackendUnavailableError
+from daenr_export.bundle import Bundle
+from daenr_export.runtime import registry
+from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
+from daenr_export.runtime.protocol import BundleGraph, Session
+
+FOREIGN = """
+from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
+
+def make():
+    return OnnxRuntimeBackend(name="foreign")
+
+def broken():
+    raise OSError("a library\\nis missing")
+
+class Stranger:
+    name = "stranger"
+"""
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Put a distribution on the path that registers backends."""
+
+    def install(**backends: str) -> None:
+        (tmp_path / "foreign_backend.py").write_text(FOREIGN)
+        info = tmp_path / "foreign_backend-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: foreign-backend\nVersion: 1.0\n")
+        lines = [f"{name} = foreign_backend:{target}" for name, target in backends.items()]
+        (info / "entry_points.txt").write_text("\n".join(["[daenr.backends]", *lines, ""]))
+        monkeypatch.syspath_prepend(tmp_path)
+        importlib.invalidate_caches()
+
+    return install
+
+
+def test_the_backends_are_listed_with_reasons() -> None:
+    statuses = {status.name: status for status in daenr_export.backends()}
+    assert list(statuses)[:4] == ["onnxruntime", "openvino", "tensorrt-rtx", "tensorrt"]
+    assert all(status.available is (not status.reason) for status in statuses.values())
+    assert all("\n" not in status.reason for status in statuses.values())
+
+
+def test_auto_tries_each_of_daenrs_backends() -> None:
+    assert sorted(registry.AUTO_ORDER) == ["onnxruntime", "openvino", "tensorrt", "tensorrt-rtx"]
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("onnxruntim", "onnxruntime"), ("OpenVino", "openvino"), ("tensorrt-rtxx", "tensorrt-rtx")]
+)
+def test_an_unknown_name_lists_the_names_and_the_nearest(name: str, near: str) -> None:
+    with pytest.raises(BackendUnavailableError, match=rf"known; the backends are .*; did you mean {near}\?"):
+        registry.pick(name)
+
+
+def test_a_backend_from_another_package_runs(install: Callable[..., None], shared_tiny_bundle: Path) -> None:
+    install(foreign="make")
+    assert "foreign" in {status.name for status in registry.backends() if status.available}
+    with daenr_export.load(shared_tiny_bundle, backend="foreign") as model:
+        assert model.backend == "foreign"
+        assert model.responses(factory.some_images(1)).shape == (1, factory.NEURONS)
+
+
+@pytest.mark.parametrize(
+    ("target", "problem"),
+    [
+        ("broken", r"does not load \(a library is missing\)"),
+        ("absent", "does not load"),
+        ("Stranger", "lacks name, why_unavailable or open"),
+    ],
+)
+def test_a_broken_foreign_backend_is_listed_with_its_reason(
+    install: Callable[..., None], target: str, problem: str
+) -> None:
+    install(foreign=target)
+    status = {status.name: status for status in registry.backends()}["foreign"]
+    assert not status.available
+    assert "update or remove that package" in status.reason
+    with pytest.raises(BackendUnavailableError, match=problem):
+        registry.pick("foreign")
+
+
+def test_the_names_of_daenrs_own_backends_are_reserved(install: Callable[..., None]) -> None:
+    install(onnxruntime="broken")
+    assert registry.pick("onnxruntime").name == "onnxruntime"
+    assert [status.name for status in registry.backends()].count("onnxruntime") == 1
+
+
+class Fake:
+    """A backend that can run or not, and opens graphs or not."""
+
+    def __init__(self, name: str, *, reason: str | None = None, opens: bool = True) -> None:
+        self.name = name
+        self._reason = reason
+        self._opens = opens
+
+    def why_unavailable(self) -> str | None:
+        return self._reason
+
+    def open(self, graph: BundleGraph) -> Session:
+        if not self._opens:
+            raise BackendUnavailableError(self.name, "holds no engine", "export one")
+        return OnnxRuntimeBackend().open(graph)
+
+
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Replace daenr's backends by fakes, fastest first."""
+
+    def only(*fakes: Fake) -> None:
+        by_name = {fake.name: fake for fake in fakes}
+        monkeypatch.setattr(registry, "AUTO_ORDER", tuple(by_name))
+        monkeypatch.setattr(registry, "_make", by_name.__getitem__)
+
+    return only
+
+
+def test_auto_takes_the_first_that_can_run(only: Callable[..., None], shared_tiny_bundle: Path) -> None:
+    only(Fake("gpu", reason="no CUDA driver"), Fake("stale", opens=False), Fake("cpu"), Fake("slow"))
+    assert registry.pick().name == "stale"
+    choice = registry.open_fastest(Bundle.open(shared_tiny_bundle).graph("responses"))
+    assert choice.backend.name == "cpu"
+    assert [(status.name, status.reason) for status in choice.skipped] == [
+        ("gpu", "no CUDA driver"),
+        ("stale", "stale: holds no engine; export one"),
+    ]
+    with daenr_export.load(shared_tiny_bundle) as model:
+        assert model.backend == "cpu"
+        assert [status.name for status in model.skipped] == ["gpu", "stale"]
+
+
+def test_auto_with_nothing_to_run_says_why_for_each(only: Callable[..., None], shared_tiny_bundle: Path) -> None:
+    only(Fake("gpu", reason="no CUDA driver"), Fake("cpu", reason="not installed"))
+    for attempt in (registry.pick, lambda: daenr_export.load(shared_tiny_bundle)):
+        with pytest.raises(BackendUnavailableError, match=r"gpu: no CUDA driver / cpu: not installed.*daenr\[cpu\]"):
+            attempt()
+
+
+def test_a_backend_that_was_asked_for_is_never_replaced(only: Callable[..., None], shared_tiny_bundle: Path) -> None:
+    only(Fake("gpu", reason="no CUDA driver"), Fake("stale", opens=False), Fake("cpu"))
+    with pytest.raises(BackendUnavailableError, match="backend gpu: cannot run here: no CUDA driver"):
+        daenr_export.load(shared_tiny_bundle, backend="gpu")
+    with (
+        daenr_export.load(shared_tiny_bundle, backend="stale") as model,
+        pytest.raises(BackendUnavailableError, match="holds no engine"),
+    ):
+        model.responses(factory.some_images(1))
