@@ -45,8 +45,8 @@ class Bundle:
             BundleError: it is not a folder, or a file is missing, changed, not listed or a link.
         """
         path = Path(path)
-        _check_is_folder(path)
         try:
+            _check_is_folder(path)
             found = dict(_walk(path, path))
             manifest = _read_manifest(path, found)
             return cls(path, manifest, _read_files(path, manifest, found))

@@ -6,10 +6,13 @@ import difflib
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from daenr_common.errors import BackendUnavailableError
 from daenr_export.runtime.protocol import Backend, BundleGraph, Session
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "daenr.backends"
 """Group under which a package registers a backend: its name, and a callable without arguments that makes it."""
@@ -100,6 +103,8 @@ def _nothing_runs(skipped: Sequence[BackendStatus]) -> BackendUnavailableError:
 
 def _known() -> dict[str, Callable[[], Backend]]:
     """Makers by name. The names of daenr's own backends are reserved: nobody can slip another one under them."""
+    from importlib.metadata import entry_points  # half of daenr_export's own import time, and seldom needed
+
     makers: dict[str, Callable[[], Backend]] = {name: _maker(target) for name, target in _BUILT_IN.items()}
     for entry in entry_points(group=ENTRY_POINTS):
         makers.setdefault(entry.name, _foreign_maker(entry))

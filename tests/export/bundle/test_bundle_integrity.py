@@ -155,6 +155,7 @@ def test_another_schema_version_says_which_and_what_to_do(tiny_bundle: Path, ver
 
 def test_what_is_no_bundle_is_named(tmp_path: Path, tiny_bundle: Path) -> None:
     assert_refused(tmp_path / "absent.daenr", "absent.daenr", "does not exist")
+    assert_refused(tmp_path / ("a" * 300), "cannot be read", "name too long")
     (tmp_path / "file.daenr").write_bytes(b"text")
     assert_refused(tmp_path / "file.daenr", "is not a folder", "manifest.json")
     packed = shutil.make_archive(str(tmp_path / "packed"), "zip", tiny_bundle)
