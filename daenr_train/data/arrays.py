@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -26,7 +27,7 @@ def read_npy(path: Path) -> NDArray[Any]:
         RecordingError: the file is absent, truncated, or holds something else than an array of plain values.
     """
     content = _load(path)
-    if not isinstance(content, np.ndarray):
+    if isinstance(content, dict):
         raise RecordingError(path, "is an archive, expected a single .npy array", "give the .npy file itself")
     return content
 
@@ -38,28 +39,24 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
         RecordingError: the file is absent, truncated, or not an archive of arrays of plain values.
     """
     content = _load(path)
-    if isinstance(content, np.ndarray):
+    if not isinstance(content, dict):
         raise RecordingError(path, "is a single array, expected an .npz archive", "write it with numpy.savez")
-    with content:
-        try:
-            members = {key: content[key] for key in content.files}
-        except _UNREADABLE as error:
-            raise _unreadable(path, error) from error
-    foreign = [key for key, value in members.items() if not isinstance(value, np.ndarray)]
+    foreign = [key for key, value in content.items() if not isinstance(value, np.ndarray)]
     if foreign:
         raise RecordingError(path, f"member {foreign[0]!r} is not an array", "write the file with numpy.savez")
-    return members
+    return content
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path) -> NDArray[Any] | dict[str, Any]:
     if not path.is_file():
         raise RecordingError(path, "does not exist or is no file", "check the path")
     try:
-        return np.load(path, allow_pickle=False)
+        # numpy leaves a file open that it opened itself and could not read, so it is given an open one.
+        with path.open("rb") as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a damaged header makes numpy guess, and say so, before it fails
+            content = np.load(stream, allow_pickle=False)
+            return content if isinstance(content, np.ndarray) else {key: content[key] for key in content.files}
     except _UNREADABLE as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: BaseException) -> RecordingError:
-    problem = f"cannot be read as numpy data ({error or type(error).__name__})"
-    return RecordingError(path, problem, "it may be truncated, of another format or hold Python objects: fetch it anew")
+        problem = f"cannot be read as numpy data ({error or type(error).__name__})"
+        remedy = "it may be truncated, of another format or hold Python objects: fetch it anew"
+        raise RecordingError(path, problem, remedy) from error

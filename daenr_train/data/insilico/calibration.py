@@ -49,10 +49,11 @@ RECORDED = {
 }
 """The recorded statistics, by region."""
 
-TOLERANCE = RegionStatistics(0, 0, 0, 0.03, 0.04, 0.08, 0.03, 0.05, 0.12)
+TOLERANCE = RegionStatistics(0, 0, 0, 0.02, 0.02, 0.05, 0.04, 0.06, 0.14)
 """How far a simulated statistic may lie from the recorded one.
 
-About twice the scatter from seed to seed, which comes from having 50 test images, as the recordings have.
+For the last three, which rest on 50 test images, this is two to three times the scatter from seed to seed in
+region 2, which has the fewest neurons.
 """
 
 

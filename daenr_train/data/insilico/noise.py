@@ -69,7 +69,7 @@ def fit_noise(rates: Float64Array, zero_fraction: Float64Array, fano_factor: Flo
     mean = rates.mean(axis=0)
     size_variance = fano_factor - GAIN_VARIANCE * (rates**2).mean(axis=0) / mean  # g (1 + 1/a)
     inverse_shape = np.clip(size_variance / size - 1, 1 / SHAPE_RANGE[1], 1 / SHAPE_RANGE[0])
-    return EventNoise(size, 1 / inverse_shape)
+    return EventNoise(np.round(size, 9), np.round(1 / inverse_shape, 9))  # as for the rates: no dependence on last bits
 
 
 def silence(rates: Float64Array, size: Float64Array) -> Float64Array:
