@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from daenr_common.errors import BundleError, OutputExistsError
-from daenr_common.files import atomic_directory, sha256_of
+from daenr_common.files import atomic_directory, refuse_to_overwrite, sha256_of
 from daenr_export.bundle.manifest import ArrayEntry, FileEntry, GoldenEntry, Manifest
 from daenr_export.bundle.manifest_file import from_bytes, to_bytes
 from daenr_export.bundle.paths import MANIFEST, why_unsafe
@@ -109,15 +109,26 @@ def write_bundle(path: Path | str, *, force: bool = False) -> Iterator[BundleWri
         DaenrError: the disk is full or the folder cannot be written to.
     """
     path = Path(path)
-    if force and path.exists() and not _may_be_replaced(path):
-        raise BundleError(path, "exists and is not a bundle, so --force does not replace it", "choose another output")
-    if path.is_symlink() and not path.exists():
-        raise OutputExistsError(path)
+    refuse_output(path, force=force)
     with atomic_directory(path, force=force) as folder:
         writer = BundleWriter(folder, path)
         yield writer
         if not writer.finished:
             raise RuntimeError(f"{path}: finish() was not called, so there is no bundle")
+
+
+def refuse_output(path: Path, *, force: bool) -> None:
+    """Raise if `write_bundle` would refuse to write to `path`; for those who want to know before long work.
+
+    Raises:
+        OutputExistsError: `path` exists and `force` is false.
+        BundleError: `path` exists and is not a bundle.
+    """
+    if force and path.exists() and not _may_be_replaced(path):
+        raise BundleError(path, "exists and is not a bundle, so --force does not replace it", "choose another output")
+    if path.is_symlink() and not path.exists():
+        raise OutputExistsError(path)
+    refuse_to_overwrite(path, force=force)
 
 
 def _npz(arrays: Mapping[str, Array], path: Path) -> bytes:
