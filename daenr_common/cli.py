@@ -34,8 +34,8 @@ class Group(click.Group):
             _fail(f"{command}: {' '.join(error.format_message().split())} (see {command} --help)", 2)
         except click.ClickException as error:
             _fail(f"{self.name}: {error.format_message()}", 2)
-        except (click.Abort, KeyboardInterrupt):
-            _fail(f"{self.name}: interrupted", INTERRUPTED)
+        except (click.Abort, KeyboardInterrupt) as error:
+            _fail(f"{self.name}: {error or 'interrupted'}", INTERRUPTED)
 
 
 def _fail(line: str, code: int) -> None:

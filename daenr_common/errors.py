@@ -88,3 +88,7 @@ class MissingExtraError(BackendUnavailableError):
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
         return type(self), (self.package, self.extra, self.purpose)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A long computation was stopped by Ctrl-C or SIGTERM; its message says how to continue."""

@@ -41,6 +41,11 @@ class DaeNr(nn.Module):
         self.decoder = Decoder(spec) if spec.autoencoder else None
         self.readout = make_readout(spec) if spec.readout else None
 
+    @property
+    def filters(self) -> list[Tensor]:
+        """The convolution filters of the encoder's stages, each `(C_out, C_in, K, K)`."""
+        return [module.weight for module in self.encoder.modules() if isinstance(module, nn.Conv2d)]
+
     def forward(self, images: Tensor) -> Output:
         """Images `(B, 1, 32, 32)` in [-1, 1] to everything the model says of them."""
         features = self.encoder(images)

@@ -1,0 +1,154 @@
+"""`daenr-train`: list the models, simulate a recording, fit a model, evaluate it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daenr_common.cli import Group, print_table
+from daenr_common.extras import require
+from daenr_common.files import atomic_file, refuse_to_overwrite
+from daenr_train.spec import AUTOENCODERS, LAYERS, READOUTS, model_names
+
+_PATH = click.Path(path_type=Path)
+_REGIONS = ("1", "2", "3")
+
+
+@click.group(name="daenr-train", cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="daenr")
+def main() -> None:
+    r"""Fit DAE-NR models: autoencoders of images whose features also predict the responses of neurons.
+
+    \b
+    A first run, without any data of your own:
+      daenr-train simulate --out data/insilico
+      daenr-train fit --model cae-fr2 --data data/insilico --region 3 --output cae_fr2.pt
+      daenr-train evaluate --checkpoint cae_fr2.pt --data data/insilico
+    """
+
+
+@main.command()
+def models() -> None:
+    """List the 51 models of the paper."""
+    trunks = {str(name): text for name, text in AUTOENCODERS.items()} | {"cnn": "none (neural-only baseline)"}
+    rows: list[tuple[str, ...]] = []
+    for trunk, description in trunks.items():
+        names = [name for name in model_names() if name.partition("-")[0] == trunk]
+        rows.extend((name, description, *_readout_of(name)) for name in names)
+    print_table(["model", "autoencoder", "readout", "from layer"], rows)
+
+
+def _readout_of(name: str) -> tuple[str, str]:
+    readout = name.partition("-")[2]
+    return (READOUTS[readout[:2]], f"{readout[2]} of {len(LAYERS)}") if readout else ("none", "")  # type: ignore[index]
+
+
+@main.command()
+@click.option("--out", type=_PATH, required=True, help="Folder for the recordings, one file a region.")
+@click.option("--region", type=click.Choice(_REGIONS), help="Only this region (default: all three).")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of neurons, stimuli and noise.")
+@click.option("--force", is_flag=True, help="Replace recordings that exist.")
+def simulate(out: Path, region: str | None, seed: int, force: bool) -> None:
+    """Simulate recordings of mouse V1, and show how they compare with the real ones.
+
+    Stimuli are patches of photographs that scikit-image and scikit-learn bring along; the neurons are simple and
+    complex cells with noise, calibrated to the recordings of Antolík et al. 2016. Nothing is downloaded.
+    """
+    from daenr_train.data.insilico import calibration_table, write_insilico
+
+    regions = (int(region),) if region else (1, 2, 3)
+    for number, written in zip(regions, write_insilico(out, regions=regions, seed=seed, force=force), strict=True):
+        recording = written.recording
+        click.echo(f"{written.path}: {recording.n_images} images, {recording.n_neurons} neurons")
+        print_table(
+            ["statistic", "recorded", "simulated", "tolerance", ""],
+            [
+                (
+                    row.statistic,
+                    f"{row.target:.3f}",
+                    f"{row.simulated:.3f}",
+                    f"±{row.tolerance:.3f}",
+                    "ok" if row.ok else "off",
+                )
+                for row in calibration_table(recording, number)
+            ],
+        )
+
+
+@main.command()
+@click.option("--model", "model_name", required=True, metavar="NAME", help="One of `daenr-train models`, e.g. cae-fr2.")
+@click.option("--data", type=_PATH, required=True, help="A recording: in-silico, npz, Antolík's or Sensorium's layout.")
+@click.option("--region", help="Which region, where the data hold several.")
+@click.option("--output", type=_PATH, required=True, help="The checkpoint to write, e.g. cae_fr2.pt.")
+@click.option("--alpha", type=float, help="Weight of the reconstruction (default 1).")
+@click.option("--beta", type=float, help="Weight of the Poisson loss of the responses (default 1).")
+@click.option("--max-steps", type=click.IntRange(min=1), help="Stop after this many steps (default 20000).")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Images in a step (default 64).")
+@click.option("--seed", type=click.IntRange(min=0), help="Of split, weights and order (default 0).")
+@click.option("--threads", type=click.IntRange(min=1), help="Processor threads (default 2).")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other field of TrainingConfig.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted fit, to the same weights bit for bit.")
+@click.option("--tensorboard", type=_PATH, metavar="DIR", help="Write the loss terms for TensorBoard.")
+@click.option("--force", is_flag=True, help="Replace a checkpoint that exists.")
+def fit(
+    model_name: str,
+    data: Path,
+    region: str | None,
+    output: Path,
+    settings: tuple[str, ...],
+    resume: bool,
+    tensorboard: Path | None,
+    force: bool,
+    **options: Any,
+) -> None:
+    """Fit a model to a recording by the paper's procedure, and score it on the test images.
+
+    Adam, until the validation error has not improved for 1000 steps; then the best weights again at half the rate.
+    Ctrl-C saves the state beside the output; --resume continues from it.
+    """
+    refuse_to_overwrite(output, force=force)
+    require("torch", extra="train", purpose="fitting models")
+    from daenr_train.fit.command import FitRequest, run_fit
+
+    request = FitRequest(model_name, data, region, output, resume, tensorboard)
+    checkpoint = run_fit(request, {name: value for name, value in options.items() if value is not None}, settings)
+    _print_scores(checkpoint.metrics)
+    click.echo(f"wrote {output}")
+
+
+@main.command()
+@click.option("--checkpoint", type=_PATH, required=True, help="A checkpoint of `daenr-train fit`.")
+@click.option("--data", type=_PATH, required=True, help="The recording whose test images are scored.")
+@click.option("--region", help="Which region (default: the one that the model was fitted to).")
+@click.option("--json", "json_path", type=_PATH, help="Write all scores, per neuron too, to this file.")
+def evaluate(checkpoint: Path, data: Path, region: str | None, json_path: Path | None) -> None:
+    """Score a checkpoint on the test images of a recording: reconstruction, and responses per neuron."""
+    require("torch", extra="train", purpose="evaluating checkpoints")
+    from daenr_train.checkpoint import load_checkpoint
+    from daenr_train.data import open_recording
+    from daenr_train.evaluate import evaluate as score
+
+    trained = load_checkpoint(checkpoint)
+    scores = score(trained, open_recording(data, region or trained.recording.region))
+    _print_scores(scores.summary)
+    if json_path is not None:
+        with atomic_file(json_path) as temporary:
+            temporary.write_text(json.dumps(scores.to_json(), indent=2) + "\n")
+        click.echo(f"wrote {json_path}")
+
+
+def _print_scores(metrics: dict[str, Any]) -> None:
+    """One line a metric: the mean over images or neurons, and how many of them could be scored."""
+    rows: list[tuple[str, str, str]] = []
+    for name, score in metrics.get("images", {}).items():
+        if isinstance(score, float):
+            rows.append((name, f"{score:.4f}", f"{metrics['images']['n_images']} images"))
+    for name, score in metrics.get("responses", {}).items():
+        mean = "none" if score["mean"] is None else f"{score['mean']:.4f}"
+        rows.append(
+            (name, mean, f"{score['n_scored']} neurons, {score['n_silent']} silent, {score['n_constant']} constant")
+        )
+    print_table(["metric on test images", "mean", "over"], rows)
