@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daenr_common.errors import RecordingError
-
-_UNREADABLE = (
-    ValueError, EOFError, OSError, KeyError, SyntaxError, MemoryError, OverflowError, NotImplementedError, RuntimeError,
-    TypeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-"""What numpy and zipfile raise on files that are not what their name says."""
 
 
 def read_npy(path: Path) -> NDArray[Any]:
@@ -56,7 +48,8 @@ def _load(path: Path) -> NDArray[Any] | dict[str, Any]:
             warnings.simplefilter("ignore")  # a damaged header makes numpy guess, and say so, before it fails
             content = np.load(stream, allow_pickle=False)
             return content if isinstance(content, np.ndarray) else {key: content[key] for key in content.files}
-    except _UNREADABLE as error:
+    # Damaged files make numpy, zipfile, zlib, tokenize and ast raise whatever they stumble over.
+    except Exception as error:
         problem = f"cannot be read as numpy data ({error or type(error).__name__})"
         remedy = "it may be truncated, of another format or hold Python objects: fetch it anew"
         raise RecordingError(path, problem, remedy) from error

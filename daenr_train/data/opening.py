@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from daenr_common.errors import RecordingError
@@ -33,7 +32,7 @@ def open_recording(path: Path | str, region: int | str | None = None) -> Recordi
         MissingExtraError: a package that reading this layout needs is not installed.
     """
     path = Path(path)
-    wanted = _region_name(region)
+    wanted = None if region is None else str(region)
     if path.is_file():
         return _named(read_npz(path), wanted, path)
     if not path.is_dir():
@@ -61,22 +60,22 @@ def _choose(present: list[str], wanted: str | None, path: Path) -> str:
             problem = f"holds {len(present)} regions ({', '.join(present)})"
             raise RecordingError(path, problem, f"choose one, e.g. --region {_short(present[0])}")
         return present[0]
-    if wanted not in present:
-        raise RecordingError(path, f"holds no {wanted}, only {', '.join(present)}", "choose one of those")
-    return wanted
+    for name in present:
+        if _is_called(name, wanted):
+            return name
+    raise RecordingError(path, f"holds no region {wanted!r}, only {', '.join(present)}", "choose one of those")
 
 
 def _named(recording: Recording, wanted: str | None, path: Path) -> Recording:
-    if wanted is not None and recording.region != wanted:
+    if wanted is not None and not _is_called(recording.region, wanted):
         problem = f"holds {recording.region}, not {wanted}"
         raise RecordingError(path, problem, "leave the region out or give the right file")
     return recording
 
 
-def _region_name(region: int | str | None) -> str | None:
-    """`1` and `"1"` are short for `"region1"`."""
-    text = None if region is None else str(region)
-    return f"region{text}" if text and re.fullmatch(r"\d+", text) else text
+def _is_called(name: str, wanted: str) -> bool:
+    """`1` is short for `region1`."""
+    return name in (wanted, f"region{wanted}")
 
 
 def _short(name: str) -> str:

@@ -26,19 +26,25 @@ def test_a_folder_with_several_regions_asks_which(regions):
         open_recording(regions)
 
 
+def test_a_name_may_be_a_number(recording, tmp_path):
+    write_npz(dataclasses.replace(recording, region="20457"), tmp_path / "20457.npz")
+    assert open_recording(tmp_path, "20457").region == "20457"
+    assert open_recording(tmp_path / "20457.npz", 20457).region == "20457"
+
+
 def test_the_only_region_needs_no_choice(recording, tmp_path):
     write_npz(recording, tmp_path / "mouse.npz")
     assert open_recording(tmp_path).fingerprint == recording.fingerprint
 
 
 def test_an_absent_region_is_named(regions):
-    with pytest.raises(RecordingError, match="holds no region2, only region1, region3"):
+    with pytest.raises(RecordingError, match="holds no region '2', only region1, region3"):
         open_recording(regions, 2)
 
 
 def test_a_file_of_another_region_is_refused(regions):
     assert open_recording(regions / "region1.npz", 1).region == "region1"
-    with pytest.raises(RecordingError, match="holds region1, not region3"):
+    with pytest.raises(RecordingError, match="holds region1, not 3"):
         open_recording(regions / "region1.npz", 3)
 
 
