@@ -9,7 +9,7 @@ from typing import Any
 import click
 from tabulate import tabulate
 
-from daenr_common.errors import DaenrError
+from daenr_common.errors import DaenrError, Interrupted
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells use it: 128 + SIGINT."""
@@ -34,8 +34,10 @@ class Group(click.Group):
             _fail(f"{command}: {' '.join(error.format_message().split())} (see {command} --help)", 2)
         except click.ClickException as error:
             _fail(f"{self.name}: {error.format_message()}", 2)
-        except (click.Abort, KeyboardInterrupt) as error:
-            _fail(f"{self.name}: {error or 'interrupted'}", INTERRUPTED)
+        except Interrupted as stop:
+            _fail(f"{self.name}: {stop}", INTERRUPTED)
+        except (click.Abort, KeyboardInterrupt):
+            _fail(f"{self.name}: interrupted", INTERRUPTED)
 
 
 def _fail(line: str, code: int) -> None:

@@ -90,5 +90,5 @@ class MissingExtraError(BackendUnavailableError):
         return type(self), (self.package, self.extra, self.purpose)
 
 
-class Interrupted(KeyboardInterrupt):
+class Interrupted(Exception):  # noqa: N818 (it is not an error)
     """A long computation was stopped by Ctrl-C or SIGTERM; its message says how to continue."""

@@ -152,3 +152,7 @@ def _print_scores(metrics: dict[str, Any]) -> None:
             (name, mean, f"{score['n_scored']} neurons, {score['n_silent']} silent, {score['n_constant']} constant")
         )
     print_table(["metric on test images", "mean", "over"], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -122,7 +123,7 @@ class _Trainer:
 
 def _train(trainer: _Trainer, state_path: Path | None, identity: dict[str, Any], on_step: OnStep | None) -> None:
     state, config = trainer.state, trainer.state.config
-    saved_at = time.monotonic()
+    saved_at = -math.inf
     with stop_on_signals() as stop:
         while not state.progress.finished:
             terms = trainer.step()

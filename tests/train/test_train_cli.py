@@ -1,0 +1,148 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from daenr_train.checkpoint import load_checkpoint
+from daenr_train.cli import main
+from daenr_train.data import write_npz
+from daenr_train.spec import model_names
+
+QUICK = ["--max-steps", "6", "--batch-size", "32", "--threads", "1"]
+
+
+@pytest.fixture
+def data(small_recording, tmp_path):
+    path = tmp_path / "recording.npz"
+    write_npz(small_recording, path)
+    return path
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments):
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    return invoke
+
+
+def assert_one_line(result, *fragments):
+    assert result.exit_code == 2, result.output
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    for fragment in fragments:
+        assert fragment in lines[0]
+
+
+def test_models_are_listed(run):
+    result = run("models")
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()[2:]] == sorted(
+        model_names(), key=lambda name: (["cae", "vae", "vqvae", "cnn"].index(name.split("-")[0]), 0)
+    )
+
+
+def test_fit_and_evaluate(run, data, tmp_path):
+    result = run("fit", "--model", "cae_fr2", "--data", data, "--output", "out/model.pt", *QUICK, "--beta", "2")
+    assert result.exit_code == 0, result.output
+    assert "correlation_to_average" in result.stdout
+    assert "ssim" in result.stdout
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.pt"]  # no state, nothing half-written
+    checkpoint = load_checkpoint(tmp_path / "out/model.pt")
+    assert checkpoint.training["beta"] == 2.0
+    assert checkpoint.neuron_ids[0] == "n0"
+
+    result = run("evaluate", "--checkpoint", "out/model.pt", "--data", data, "--json", "scores.json")
+    assert result.exit_code == 0, result.output
+    scores = json.loads(Path("scores.json").read_text())
+    assert scores["images"] == checkpoint.metrics["images"]
+    assert len(scores["per_neuron"]["correlation_to_average"]) == 12
+    assert scores["neuron_ids"] == list(checkpoint.neuron_ids)
+
+
+def test_an_interrupted_fit_is_resumed_from_the_command_line(data, tmp_path):
+    command = [sys.executable, "-m", "daenr_train.cli", "fit", "--model", "cae-fr2", "--data", data]
+    command += ["--output", tmp_path / "model.pt", "--batch-size", "32", "--threads", "1", "--set", "validate_every=1"]
+    log = tmp_path / "log"
+    process = subprocess.Popen(
+        [*map(str, command), "--tensorboard", str(log)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    while not (tmp_path / "model.pt.state").exists():  # written after the first step
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGTERM)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "continue with --resume" in stderr.splitlines()[-1]
+    assert sorted(path.name for path in tmp_path.glob("model.pt*")) == ["model.pt.state"]
+    resumed = subprocess.run([*map(str, command), "--resume", "--max-steps", "1"], capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr
+    assert sorted(path.name for path in tmp_path.glob("model.pt*")) == ["model.pt"]
+    assert list(log.glob("events*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragments"),
+    [
+        (["--model", "cae-fr9"], ["cae-fr9", "did you mean cae-fr"]),
+        (["--data", "nowhere"], ["nowhere"]),
+        (["--beta", "-1"], ["beta is -1.0", "≥ 0"]),
+        (["--set", "bta=1"], ["'bta'", "use one of"]),
+        (["--set", "beta=much"], ["'much'", "NAME=VALUE"]),
+        (["--max-steps", "0"], ["--max-steps", "--help"]),
+        (["--resume"], ["model.pt.state", "fit without --resume"]),
+    ],
+)
+def test_wrong_arguments_of_fit(run, data, tmp_path, arguments, fragments):
+    good = ["--model", "cae-fr2", "--data", data, "--output", "model.pt", *QUICK]
+    assert_one_line(run("fit", *good, *arguments), *fragments)
+    assert not list(tmp_path.glob("model.pt*"))
+
+
+def test_an_output_that_exists_is_kept(run, data, tmp_path):
+    (tmp_path / "model.pt").write_text("precious")
+    result = run("fit", "--model", "cae", "--data", data, "--output", "model.pt", *QUICK)
+    assert_one_line(result, "model.pt: exists already", "--force")
+    assert (tmp_path / "model.pt").read_text() == "precious"
+
+
+def test_a_recording_of_other_neurons_is_refused(run, data, tmp_path, small_recording):
+    run("fit", "--model", "cnn-fr1", "--data", data, "--output", "model.pt", *QUICK)
+    with np.load(data) as content:
+        np.savez(tmp_path / "other.npz", **{**content, "neuron_ids": np.array([f"other{i}" for i in range(12)])})
+    assert_one_line(run("evaluate", "--checkpoint", "model.pt", "--data", "other.npz"), "neurons", "fitted to")
+
+
+def test_a_missing_checkpoint_is_named(run, data):
+    assert_one_line(run("evaluate", "--checkpoint", "gone.pt", "--data", data), "gone.pt: does not exist")
+
+
+def test_simulate_prints_the_calibration(run, tmp_path):
+    result = run("simulate", "--out", "data", "--region", "2", "--seed", "0")
+    assert result.exit_code == 0, result.output
+    assert "CCmax" in result.stdout
+    assert " off" not in result.stdout
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["region2.npz"]
+    assert_one_line(run("simulate", "--out", "data", "--region", "2"), "region2.npz: exists already")
+
+
+@pytest.mark.parametrize("command", [[], ["models"], ["simulate"], ["fit"], ["evaluate"]])
+def test_help_needs_neither_torch_nor_a_manual(command):
+    program = (
+        "import sys; from daenr_train.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'"
+    )
+    result = subprocess.run([sys.executable, "-c", program, *command, "--help"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "Usage: daenr-train" in result.stdout
