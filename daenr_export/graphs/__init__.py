@@ -6,10 +6,7 @@ Every step takes a graph and returns a new one, and `contract.ensure` holds afte
     cut     that graph           → encoder, decoder, readout, responses, reconstruction, joint
     half    a float32 graph      → the same graph with float16 multiplications             (--precision fp16)
     pixels  a graph of an image  → the same graph of 0…255 pixels                          (--input uint8)
-"""
 
-from daenr_export.graphs.make import Graph as Graph
-from daenr_export.graphs.make import make_graphs as make_graphs
-from daenr_export.graphs.names import CUTS as CUTS
-from daenr_export.graphs.names import Cut as Cut
-from daenr_export.graphs.names import graph_names as graph_names
+`names` says which graphs a model has and imports nothing; `make` (graphs) and `reference` (what PyTorch answers) need
+torch.
+"""

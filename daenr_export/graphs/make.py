@@ -10,7 +10,7 @@ from daenr_export.graphs.contract import ensure
 from daenr_export.graphs.cut import cut
 from daenr_export.graphs.half import to_half
 from daenr_export.graphs.names import Cut, cuts_of
-from daenr_export.graphs.pixels import take_pixels
+from daenr_export.graphs.pixels import Pixels, take_pixels
 from daenr_export.graphs.trace import trace
 from daenr_export.runtime.protocol import TensorSpec
 from daenr_train.models import DaeNr
@@ -37,14 +37,6 @@ class Graph:
     half: bytes | None = None
 
 
-@dataclass(frozen=True)
-class Pixels:
-    """How a graph scales pixels: `image = pixel · scale + offset`."""
-
-    scale: float
-    offset: float
-
-
 def make_graphs(model: DaeNr, *, pixels: Pixels | None = None, half: bool = False) -> dict[str, Graph]:
     """All graphs that a model has, by name. The same weights give the same bytes.
 
@@ -67,7 +59,7 @@ def _finish(graph: onnx.ModelProto, part: Cut, pixels: Pixels | None, half: bool
         variants.append(to_half(graph))
         ensure(variants[-1], part, after="half")
     if pixels is not None and part.input == "image":
-        variants = [take_pixels(variant, pixels.scale, pixels.offset) for variant in variants]
+        variants = [take_pixels(variant, pixels) for variant in variants]
         for variant in variants:
             ensure(variant, part, after="pixels")
     final = variants[0]

@@ -1,7 +1,8 @@
-"""The six graphs of a bundle and their tensors. Needs neither torch nor onnx."""
+"""The six graphs of a bundle and their tensors. Imports neither torch nor onnx."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from daenr_train.spec import ModelSpec
@@ -29,6 +30,12 @@ CUTS: dict[str, Cut] = {
 """The paper's three functions, and the fused paths that a rig runs. `codes` is there for a VQ-VAE only."""
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of graphs in the order of `CUTS`; others, of a later schema, behind them."""
+    known = list(CUTS)
+    return sorted(names, key=lambda name: known.index(name) if name in known else len(known))
+
+
 def tensor_names(spec: ModelSpec) -> tuple[str, ...]:
     """What a model computes from an image, in the order of the traced graph's outputs."""
     names = ["features"]
@@ -48,8 +55,3 @@ def cuts_of(spec: ModelSpec) -> dict[str, Cut]:
     # A joint graph without a readout or without a decoder would be another graph under a second name.
     is_joint = spec.readout is not None and spec.autoencoder is not None
     return {name: cut for name, cut in cuts.items() if cut.outputs and (name != "joint" or is_joint)}
-
-
-def graph_names(spec: ModelSpec) -> tuple[str, ...]:
-    """Names of the graphs that a model has."""
-    return tuple(cuts_of(spec))

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+
+@dataclass(frozen=True)
+class Pixels:
+    """How pixels of 0…255 become an image: `pixel · scale + offset`; 1 / 127.5 and -1 for images in [-1, 1]."""
+
+    scale: float
+    offset: float
+
+
 _SCALED = "image.scaled"
 
 
-def take_pixels(model: onnx.ModelProto, scale: float, offset: float) -> onnx.ModelProto:
-    """The same graph with a uint8 image for its input, scaled as `pixel · scale + offset` in float32.
+def take_pixels(model: onnx.ModelProto, pixels: Pixels) -> onnx.ModelProto:
+    """The same graph with a uint8 image for its input, scaled in float32.
 
     Args:
         model: a graph whose input is `image`, float32; not changed.
-        scale: factor, 1 / 127.5 for images in [-1, 1].
-        offset: addend, -1 for images in [-1, 1].
+        pixels: the scaling.
     """
     new = onnx.ModelProto()
     new.CopyFrom(model)
@@ -25,8 +35,8 @@ def take_pixels(model: onnx.ModelProto, scale: float, offset: float) -> onnx.Mod
     graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
     graph.initializer.extend(
         [
-            numpy_helper.from_array(np.array(scale, np.float32), "pixel.scale"),
-            numpy_helper.from_array(np.array(offset, np.float32), "pixel.offset"),
+            numpy_helper.from_array(np.array(pixels.scale, np.float32), "pixel.scale"),
+            numpy_helper.from_array(np.array(pixels.offset, np.float32), "pixel.offset"),
         ]
     )
     front = [

@@ -1,0 +1,117 @@
+"""From a checkpoint to a bundle: the steps of an export, and what is checked before the first of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from daenr_common.errors import CheckpointError
+from daenr_common.extras import require
+from daenr_export.bundle import Manifest
+from daenr_export.bundle.writer import refuse_output
+from daenr_export.options import DEFAULT_BATCH, Options
+from daenr_export.runtime.protocol import BatchRange
+from daenr_export.tensorrt import choose_flavour
+from daenr_export.tensorrt.flavour import Choice
+from daenr_export.verify import VerifyReport, verify
+
+SUFFIX = ".daenr"
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export made.
+
+    Attributes:
+        bundle: the folder.
+        manifest: what is in it.
+        verification: what was found out about the finished bundle.
+        seconds: how long each step took, by name.
+    """
+
+    bundle: Path
+    manifest: Manifest
+    verification: VerifyReport
+    seconds: dict[str, float]
+
+
+def export(
+    checkpoint_path: Path | str,
+    output: Path | str | None = None,
+    *,
+    trt: bool = False,
+    precision: str = "fp32",
+    batch: BatchRange = DEFAULT_BATCH,
+    input: str = "float32",
+    trt_flavour: str = "auto",
+    force: bool = False,
+    progress: Progress = lambda _: None,
+) -> ExportReport:
+    """Export a checkpoint as a bundle, and verify what was written.
+
+    Args:
+        checkpoint_path: what `daenr-train fit` wrote, e.g. `cae_fr2.pt`.
+        output: folder of the bundle; None for `cae_fr2.daenr` beside the checkpoint.
+        trt: see `Options`, as for the next four.
+        precision: `fp32`, `tf32` or `fp16`.
+        batch: smallest, tuned and largest batch size.
+        input: `float32` or `uint8`.
+        trt_flavour: `auto`, `rtx` or `enterprise`.
+        force: replace a bundle that is at `output` already.
+        progress: is told each step as it begins.
+
+    Raises:
+        CheckpointError: the checkpoint is missing, damaged, of another version, or holds pickled code.
+        OutputExistsError: there is something at `output`, and `force` is false.
+        ExportError: an option makes no sense, a graph or an engine could not be made, differs from the PyTorch model
+            by more than is tolerated, or computes in another precision than was asked for. Nothing is written.
+        BackendUnavailableError: a package or a TensorRT flavour that this export needs is not there.
+        DaenrError: the disk is full, or `output` cannot be written.
+    """
+    options = Options(trt, precision, batch, input, trt_flavour)
+    checkpoint_path = Path(checkpoint_path)
+    output = checkpoint_path.with_suffix(SUFFIX) if output is None else Path(output)
+    _check_paths(checkpoint_path, output, force=force)
+    clock = _Clock(progress)
+    flavour = choose_flavour(cast("Choice", options.trt_flavour)) if options.trt else None
+    with clock.step("starting PyTorch and its ONNX exporter"):
+        _check_packages()
+        from daenr_export.making import make_bundle
+    manifest = make_bundle(checkpoint_path, output, options, flavour, clock.step, force=force)
+    with clock.step("verifying the bundle"):
+        verification = verify(output, progress=progress)
+    return ExportReport(output, manifest, verification, clock.seconds)
+
+
+def _check_paths(checkpoint_path: Path, output: Path, *, force: bool) -> None:
+    # load_checkpoint says the same, but only after the seconds that importing torch takes.
+    if not checkpoint_path.is_file():
+        problem, remedy = "does not exist or is not a file", "give the path that daenr-train fit wrote"
+        raise CheckpointError(checkpoint_path, problem, remedy)
+    refuse_output(output, force=force)
+
+
+def _check_packages() -> None:
+    for package in ("torch", "onnx", "onnxscript"):
+        require(package, extra="export", purpose="exporting a checkpoint")
+
+
+@dataclass
+class _Clock:
+    """Tells the steps of an export as they begin, and keeps how long each took."""
+
+    progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        self.progress(name)
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start

@@ -1,0 +1,83 @@
+"""The making of a bundle, step by step. Needs torch; `daenr_export.export` is the way in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from daenr_common.errors import CheckpointError
+from daenr_export.bundle import BundleWriter, Manifest, write_bundle
+from daenr_export.describe import describe, graph_file, pixels_of
+from daenr_export.engines import EngineFile, build_engines
+from daenr_export.golden import Golden
+from daenr_export.graphs.make import Graph, make_graphs
+from daenr_export.graphs.reference import make_golden
+from daenr_export.measure import measure
+from daenr_export.options import Options
+from daenr_export.tensorrt import Flavour
+from daenr_train.checkpoint import Checkpoint, load_checkpoint
+
+Step = Callable[[str], AbstractContextManager[None]]
+
+
+def make_bundle(
+    checkpoint_path: Path, output: Path, options: Options, flavour: Flavour | None, step: Step, *, force: bool
+) -> Manifest:
+    """Make a bundle and put it at `output`, complete or not at all.
+
+    Args:
+        checkpoint_path: an existing file.
+        output: where the bundle goes.
+        options: of the export.
+        flavour: of TensorRT; None for no engines.
+        step: a context around each step, for progress and timing.
+        force: replace a bundle that is there.
+
+    Raises:
+        DaenrError: as `daenr_export.export`.
+    """
+    with step("reading the checkpoint"):
+        checkpoint = load_checkpoint(checkpoint_path)
+        _require_images(checkpoint, checkpoint_path)
+        pixels = pixels_of(checkpoint) if options.input == "uint8" else None
+        model = checkpoint.model()
+    with step("tracing the model and cutting its graphs"):
+        graphs = make_graphs(model, pixels=pixels, half=options.is_half)
+    with step("comparing the graphs with PyTorch"):
+        golden = make_golden(model, checkpoint.example_images, pixels)
+        parity = measure(graphs, Golden(golden), options.batch)
+    engines: Sequence[EngineFile] = ()
+    if flavour is not None:
+        with step(f"building {len(graphs)} {flavour.name} engines"):
+            engines = build_engines(graphs.values(), flavour, options)
+    with step("writing the bundle"), write_bundle(output, force=force) as writer:
+        _add_files(writer, graphs, engines)
+        manifest = describe(
+            checkpoint,
+            checkpoint_path,
+            options,
+            graphs=graphs,
+            parity=parity,
+            engines=[engine.entry for engine in engines],
+            golden=writer.add_golden(golden, images=len(golden["image"])),
+        )
+        return writer.finish(manifest)
+
+
+def _require_images(checkpoint: Checkpoint, path: Path) -> None:
+    images = checkpoint.example_images
+    if images.dtype != "float32" or images.ndim != 4 or images.shape[1:] != (1, 32, 32) or not len(images):
+        problem = f"has example_images of {images.dtype} {images.shape}, expected float32 (N, 1, 32, 32) with N ≥ 1"
+        raise CheckpointError(path, problem, "fit the model again")
+    if abs(images).max() > 1:
+        raise CheckpointError(path, "has example_images outside of [-1, 1]", "fit the model again")
+
+
+def _add_files(writer: BundleWriter, graphs: Mapping[str, Graph], engines: Sequence[EngineFile]) -> None:
+    for name, graph in graphs.items():
+        writer.add(graph_file(name), graph.onnx)
+        if graph.half is not None:
+            writer.add(graph_file(name, "fp16"), graph.half)
+    for engine in engines:
+        writer.add(engine.entry.file, engine.content)

@@ -1,0 +1,89 @@
+"""The parity of fresh graphs: each is compared with the PyTorch model before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+
+from daenr_common.errors import ExportError
+from daenr_export.bundle import Parity
+from daenr_export.golden import Golden
+from daenr_export.graphs.make import Graph
+from daenr_export.parity import TOLERANCES
+from daenr_export.reference_backend import ReferenceBackend
+from daenr_export.runs import FEW, OnnxGraph, Run, Sampling, compare_with_golden
+from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
+from daenr_export.runtime.protocol import Backend, BatchRange, GraphSpec
+
+
+def measure(graphs: Mapping[str, Graph], golden: Golden, batch: BatchRange) -> dict[str, tuple[Parity, ...]]:
+    """Compare every graph, and its float16 variant, with the golden file.
+
+    Runs on onnxruntime where it is installed, else on onnx's reference evaluator.
+
+    Args:
+        graphs: by name.
+        golden: what PyTorch answered.
+        batch: sizes that the graphs are made for.
+
+    Returns:
+        By graph, the parity of each output that is a number (how often codes agree is part of the verification).
+
+    Raises:
+        ExportError: an output is beyond tolerance.
+    """
+    evaluator = _Evaluator(golden)
+    return {name: tuple(evaluator.parities(graph, batch)) for name, graph in graphs.items()}
+
+
+class _Evaluator:
+    def __init__(self, golden: Golden) -> None:
+        self._golden = golden
+        self._backend: Backend = OnnxRuntimeBackend()
+        # The largest batch is what an engine's answers are most often wrong at; the others follow in the verification.
+        self._sampling, package = Sampling(batches=(len(golden.arrays["image"]),)), "onnxruntime"
+        if self._backend.why_unavailable():
+            self._backend, self._sampling, package = ReferenceBackend(), FEW, "onnx"
+        self._label = f"{self._backend.name} {version(package)}"
+
+    def parities(self, graph: Graph, batch: BatchRange) -> Iterable[Parity]:
+        spec = GraphSpec(graph.name, graph.input, graph.outputs, batch)
+        yield from self._parities(OnnxGraph(spec, graph.onnx), "fp32")
+        if graph.half is not None:
+            yield from self._parities(OnnxGraph(spec, graph.half), "fp16")
+
+    def _parities(self, graph: OnnxGraph, precision: str) -> Iterable[Parity]:
+        for run in self._run(graph, precision):
+            _require_passed(run)
+            for comparison in run.comparisons:
+                if "max_error_over_scale" in comparison.metrics:
+                    yield Parity(
+                        output=comparison.output,
+                        batch=run.batch,
+                        max_error_over_scale=comparison.metrics["max_error_over_scale"],
+                        relative_rms=comparison.metrics["relative_rms"],
+                        tolerance=TOLERANCES[precision].max_error_over_scale,
+                        evaluator=self._label,
+                        precision=precision,
+                    )
+
+    def _run(self, graph: OnnxGraph, precision: str) -> list[Run]:
+        with self._backend.open(graph) as session:
+            return compare_with_golden(
+                session,
+                self._golden,
+                TOLERANCES[precision],
+                backend=self._backend.name,
+                precision=precision,
+                sampling=self._sampling,
+            )
+
+
+def _require_passed(run: Run) -> None:
+    problems = [problem for comparison in run.comparisons for problem in comparison.problems]
+    if problems:
+        remedy = "report it with the checkpoint"
+        if run.precision != "fp32":
+            remedy = "this model does not bear that precision: export with --precision fp32"
+        problem = f"in {run.precision} on {run.backend} differs from PyTorch: {'; '.join(problems)}"
+        raise ExportError(f"graph {run.graph}", problem, remedy)

@@ -1,0 +1,80 @@
+"""What an export can be asked for, and which combinations make sense. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daenr_common.errors import ExportError
+from daenr_export.runtime.protocol import BatchRange
+
+PRECISIONS = ("fp32", "tf32", "fp16")
+INPUTS = ("float32", "uint8")
+FLAVOURS = ("auto", "rtx", "enterprise")
+
+DEFAULT_BATCH = BatchRange(1, 1, 64)
+
+MAX_BATCH = 4096
+"""An engine holds buffers for its largest batch; beyond this they are larger than a rig's GPU has to spare."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of an export.
+
+    Attributes:
+        trt: build a TensorRT engine for each graph.
+        precision: `fp32`; `tf32` (engines only); `fp16`, for which each graph also gets a typed float16 variant.
+        batch: the batch sizes that the graphs are verified and the engines built for.
+        input: what graphs of an image take: `float32` in [-1, 1], or `uint8` pixels that they scale themselves.
+        trt_flavour: `rtx`, `enterprise`, or `auto` for Enterprise where it is installed and a GPU is there, else RTX.
+
+    Raises:
+        ExportError: an option does not exist, or has no effect beside the others.
+    """
+
+    trt: bool = False
+    precision: str = "fp32"
+    batch: BatchRange = DEFAULT_BATCH
+    input: str = "float32"
+    trt_flavour: str = "auto"
+
+    def __post_init__(self) -> None:
+        for option, value, known in (
+            ("--precision", self.precision, PRECISIONS),
+            ("--input", self.input, INPUTS),
+            ("--trt-flavour", self.trt_flavour, FLAVOURS),
+        ):
+            if value not in known:
+                raise ExportError(f"{option} {value}", "is not known", f"choose one of {', '.join(known)}")
+        if not self.trt and self.precision == "tf32":
+            raise ExportError("--precision tf32", "is a property of engines, and none are built", "add --trt")
+        if not self.trt and self.trt_flavour != "auto":
+            raise ExportError(f"--trt-flavour {self.trt_flavour}", "is given, but no engines are built", "add --trt")
+        _check_batch(self.batch)
+
+    @property
+    def is_half(self) -> bool:
+        """Whether float16 variants are wanted."""
+        return self.precision == "fp16"
+
+
+def parse_batch(text: str) -> BatchRange:
+    """The batch range of `MIN:OPT:MAX`.
+
+    Raises:
+        ExportError: it is not three whole numbers in order.
+    """
+    try:
+        low, tuned, high = (int(part) for part in text.split(":"))
+    except ValueError as error:
+        problem = "is not three whole numbers MIN:OPT:MAX"
+        raise ExportError(f"--batch {text}", problem, "give for example --batch 1:1:64") from error
+    batch = BatchRange(low, tuned, high)
+    _check_batch(batch)
+    return batch
+
+
+def _check_batch(batch: BatchRange) -> None:
+    if not 1 <= batch.min <= batch.opt <= batch.max <= MAX_BATCH:
+        problem = f"is not in order, expected 1 ≤ MIN ≤ OPT ≤ MAX ≤ {MAX_BATCH}"
+        raise ExportError(f"--batch {batch.min}:{batch.opt}:{batch.max}", problem, "give for example --batch 1:1:64")

@@ -1,0 +1,194 @@
+"""Is an answer the reference's answer? Distances between tensors, and the same in the words of the science.
+
+Tensors are compared by their largest error over the output's scale, which is the largest absolute reference value:
+an element-wise relative error says nothing about values near zero. Beside it stand what a user of the model would lose:
+the correlation of each neuron's responses, the PSNR between two reconstructions, the share of equal codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daenr_common.errors import BundleError
+from daenr_export.golden import in_batches
+from daenr_export.runtime.protocol import Array
+
+IMAGE_RANGE = 2.0
+"""Images are in [-1, 1]."""
+
+_LEAST_SQUARED_ERROR = 1e-20
+"""Keeps the PSNR of equal images finite: it ends at 206 dB."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What answers of one precision may differ from the reference by.
+
+    Attributes:
+        max_error_over_scale: largest absolute error over the largest absolute reference value, for each output.
+        correlation: least Pearson correlation over images, for each neuron that is not flat.
+        flat: a neuron is flat, and has no correlation worth the name, if the standard deviation of its reference over
+            the images is below this share of its largest response, or below 1e-4 of the population's largest.
+        psnr_db: least PSNR between the two reconstructions.
+        code_agreement: least share of equal codes of a VQ-VAE.
+    """
+
+    max_error_over_scale: float
+    correlation: float
+    flat: float
+    psnr_db: float
+    code_agreement: float = 0.99
+
+
+TOLERANCES: dict[str, Tolerance] = {
+    "fp32": Tolerance(max_error_over_scale=1e-5, correlation=0.9999, flat=1e-3, psnr_db=100.0),
+    "tf32": Tolerance(max_error_over_scale=1e-2, correlation=0.99, flat=2e-2, psnr_db=50.0),
+    "fp16": Tolerance(max_error_over_scale=1e-2, correlation=0.99, flat=2e-2, psnr_db=50.0),
+}
+"""By precision. float32 answers lie within 1e-6 of the scale; TF32 and float16 both keep ten bits of a product."""
+
+_FLAT_IN_POPULATION = 1e-4
+
+
+def to_manifest(precisions: Iterable[str]) -> dict[str, float]:
+    """Tolerances as a manifest holds them: `{"fp32.max_error_over_scale": 1e-5, …}`."""
+    return {f"{p}.{name}": value for p in precisions for name, value in asdict(TOLERANCES[p]).items()}
+
+
+def from_manifest(tolerances: Mapping[str, float], precision: str) -> Tolerance:
+    """The tolerance that a bundle was exported with.
+
+    Raises:
+        BundleError: the manifest has none for this precision.
+    """
+    try:
+        return Tolerance(**{name: tolerances[f"{precision}.{name}"] for name in Tolerance.__dataclass_fields__})
+    except KeyError as error:
+        raise BundleError(
+            f"tolerance {error.args[0]}", "is missing in the manifest", "export the bundle again from its checkpoint"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How one output of a graph compares with its reference.
+
+    Attributes:
+        output: its name.
+        metrics: what was measured, by name; empty if the answer could not be measured at all.
+        problems: what is beyond tolerance; none if the output is good.
+    """
+
+    output: str
+    metrics: dict[str, float]
+    problems: tuple[str, ...]
+
+
+def answer_all(run: Callable[[Array], tuple[Array, ...]], inputs: Array, batch: int) -> list[Array]:
+    """Answer all inputs in batches of exactly `batch`; one array `(N, …)` for each output."""
+    answers = zip(*(run(part) for part in in_batches(inputs, batch)), strict=True)
+    return [np.concatenate(parts)[: len(inputs)] for parts in answers]
+
+
+def compare(
+    answers: Mapping[str, Array], references: Mapping[str, Array], tolerance: Tolerance
+) -> tuple[Comparison, ...]:
+    """Compare the outputs of one graph.
+
+    Args:
+        answers: by output, `(N, …)`.
+        references: the same of the reference.
+        tolerance: of the precision that answered.
+
+    Returns:
+        One comparison for each reference.
+    """
+    # A code that lies between two entries may fall to either side. It changes the whole image, so the reconstruction
+    # is compared where the codes agree, and how often they agree is held against a tolerance of its own.
+    same_codes = _same_codes(answers, references)
+    return tuple(_compare(name, answers.get(name), references[name], same_codes, tolerance) for name in references)
+
+
+def _same_codes(answers: Mapping[str, Array], references: Mapping[str, Array]) -> NDArray[np.bool_] | None:
+    if "codes" not in references or "codes" not in answers or answers["codes"].shape != references["codes"].shape:
+        return None
+    same: NDArray[np.bool_] = (answers["codes"] == references["codes"]).all((1, 2))
+    return same
+
+
+def _compare(
+    name: str, answer: Array | None, reference: Array, same_codes: NDArray[np.bool_] | None, tolerance: Tolerance
+) -> Comparison:
+    if answer is None:
+        return Comparison(name, {}, (f"{name} is missing",))
+    if answer.shape != reference.shape or answer.dtype != reference.dtype:
+        expected = f"{reference.dtype} {reference.shape}"
+        return Comparison(name, {}, (f"{name} is {answer.dtype} {answer.shape}, expected {expected}",))
+    if name == "codes":
+        return _judge(name, {"code_agreement": float((answer == reference).mean())}, tolerance)
+    if not np.isfinite(answer).all():
+        return Comparison(name, {}, (f"{name} holds {np.count_nonzero(~np.isfinite(answer))} NaN or infinite values",))
+    answer, reference = answer.astype(np.float64), reference.astype(np.float64)
+    metrics: dict[str, float] = {}
+    if name == "reconstruction":
+        if same_codes is not None:
+            answer, reference = answer[same_codes], reference[same_codes]
+            metrics["images_compared"] = len(answer)
+        if not len(answer):
+            return Comparison(name, metrics, ("reconstruction: no image has the codes of the reference",))
+        metrics["psnr_db"] = psnr_db(answer, reference)
+    metrics |= distances(answer, reference)
+    if name == "responses":
+        metrics |= correlations(answer, reference, tolerance.flat)
+    return _judge(name, metrics, tolerance)
+
+
+def distances(answer: Array, reference: Array) -> dict[str, float]:
+    """Largest error and RMS error, over the reference's largest absolute value and RMS, and the cosine."""
+    error, scale = np.abs(answer - reference), np.abs(reference).max()
+    norms = np.linalg.norm(answer) * np.linalg.norm(reference)
+    return {
+        "max_error_over_scale": float(error.max() / (scale or 1.0)),
+        "relative_rms": float(np.linalg.norm(error) / (np.linalg.norm(reference) or 1.0)),
+        "cosine": float((answer * reference).sum() / norms) if norms else float(not error.any()),
+    }
+
+
+def correlations(answer: Array, reference: Array, flat: float) -> dict[str, float]:
+    """Least Pearson correlation over images among the neurons that are not flat, and how many are and are not.
+
+    Args:
+        answer: `(N, M)`.
+        reference: `(N, M)`.
+        flat: see `Tolerance`.
+    """
+    largest = np.abs(reference).max(0)
+    scored = reference.std(0) > np.maximum(flat * largest, _FLAT_IN_POPULATION * largest.max(initial=0.0))
+    counts = {"neurons_scored": int(scored.sum()), "neurons_flat": int((~scored).sum())}
+    if len(reference) < 3 or not scored.any():
+        return {"neurons_scored": 0, "neurons_flat": len(scored)}
+    a, r = (values[:, scored] - values[:, scored].mean(0) for values in (answer, reference))
+    # An answer that does not vary at all correlates with nothing.
+    norms = np.maximum(np.linalg.norm(a, axis=0) * np.linalg.norm(r, axis=0), np.finfo(np.float64).tiny)
+    return {"correlation": float(((a * r).sum(0) / norms).min()), **counts}
+
+
+def psnr_db(answer: Array, reference: Array) -> float:
+    """Peak signal-to-noise ratio in decibels between images in [-1, 1]; at most 206 dB."""
+    squared_error = max(float(np.square(answer - reference).mean()), _LEAST_SQUARED_ERROR)
+    return float(10 * np.log10(IMAGE_RANGE**2 / squared_error))
+
+
+def _judge(name: str, metrics: dict[str, float], tolerance: Tolerance) -> Comparison:
+    problems = []
+    if (worst := metrics.get("max_error_over_scale", 0.0)) > tolerance.max_error_over_scale:
+        problems.append(f"{name}: error {worst:.1e} of its scale, tolerated {tolerance.max_error_over_scale:.0e}")
+    for metric in ("correlation", "psnr_db", "code_agreement"):
+        least = getattr(tolerance, metric)
+        if metrics.get(metric, least) < least:
+            problems.append(f"{name}: {metric} {metrics[metric]:.6g}, at least {least:g} expected")
+    return Comparison(name, metrics, tuple(problems))

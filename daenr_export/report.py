@@ -1,0 +1,106 @@
+"""Exports and verifications as tables for a terminal or a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import click
+
+from daenr_common.cli import print_table
+from daenr_common.verdict import Verdict, overall
+from daenr_export.bundle import EngineEntry, Manifest
+from daenr_export.export import ExportReport
+from daenr_export.graphs.names import in_order
+from daenr_export.runs import Run
+from daenr_export.verify import VerifyReport
+
+NONE = "–"
+
+
+def print_export(report: ExportReport) -> None:
+    """What was made, whether it is right, and what to do next."""
+    manifest, path = report.manifest, report.bundle
+    click.echo(f"{path}: {manifest.model.name}, {size(sum(file.bytes for file in manifest.files.values()))}\n")
+    print_graphs(manifest)
+    click.echo()
+    print_verification(report.verification)
+    click.echo(f"\nmade in {sum(report.seconds.values()):.1f} s; slowest: {_slowest(report.seconds)}")
+    if report.verification.verdict is not Verdict.FAIL:
+        click.echo(
+            f"next: daenr-bench {path}  ·  daenr-export inspect {path}  ·  python: daenr_export.load({str(path)!r})"
+        )
+
+
+def print_graphs(manifest: Manifest) -> None:
+    """Each graph with its parity and its engines."""
+    rows: list[list[str]] = []
+    for name in in_order(manifest.graphs):
+        graph = manifest.graphs[name]
+        parity = max((p.max_error_over_scale for p in graph.parity if p.precision == "fp32"), default=None)
+        bytes_ = size(manifest.files[graph.file].bytes)
+        head = [name, bytes_, NONE if parity is None else f"{parity:.1e}"]
+        engines = [engine for engine in manifest.engines if engine.graph == name]
+        rows += [[*head, *_engine(manifest, engine)] for engine in engines] or [[*head, *[NONE] * 5]]
+    headers = ["graph", "size", "parity", "engine", "size", "asked for", "actual", "built in"]
+    print_table(headers, rows)
+    click.echo("parity: largest error of the graph over the largest answer of PyTorch in float64")
+
+
+def _engine(manifest: Manifest, engine: EngineEntry) -> list[str]:
+    return [
+        f"{engine.flavour} {engine.tensorrt_version}",
+        size(manifest.files[engine.file].bytes),
+        engine.precision_requested,
+        engine.precision_actual,
+        f"{engine.build_seconds:.2f} s",
+    ]
+
+
+def print_verification(report: VerifyReport) -> None:
+    """One row for each check, with the batch sizes of a backend put together."""
+    rows = [(check.subject, check.verdict.value, check.reason) for check in report.checks]
+    print_table(["verified", "verdict", "why"], [*_summaries(report.runs), *rows])
+    click.echo(f"\n{report.bundle}: {report.verdict.value}")
+
+
+def _summaries(runs: Iterable[Run]) -> Iterator[tuple[str, str, str]]:
+    by_backend: dict[str, list[Run]] = {}
+    for run in runs:
+        by_backend.setdefault(run.backend, []).append(run)
+    for backend, mine in by_backend.items():
+        verdict = overall(run.verdict for run in mine)
+        failed = [run.check for run in mine if run.verdict is not Verdict.PASS]
+        yield backend, verdict.value, _measured(mine) if not failed else f"{len(failed)} of {len(mine)} runs are wrong"
+        yield from ((f"  {check.subject}", check.verdict.value, check.reason) for check in failed)
+
+
+def _measured(runs: list[Run]) -> str:
+    graphs = dict.fromkeys(run.graph for run in runs)
+    batches = ", ".join(str(batch) for batch in sorted({run.batch for run in runs}))
+    precisions = "/".join(dict.fromkeys(run.precision for run in runs))
+    text = [f"{len(graphs)} graphs at batch {batches} in {precisions}"]
+    errors = [error for run in runs if (error := run.worst("max_error_over_scale")) is not None]
+    if errors:
+        text.append(f"error ≤ {max(errors):.1e} of scale")
+    for metric, words in (
+        ("correlation", "correlation ≥ {:.6f} in each neuron"),
+        ("psnr_db", "reconstructions {:.0f} dB or more alike"),
+        ("code_agreement", "{:.1%} of codes equal"),
+    ):
+        values = [c.metrics[metric] for run in runs for c in run.comparisons if metric in c.metrics]
+        if values:
+            text.append(words.format(min(values)))
+    return "; ".join(text)
+
+
+def _slowest(seconds: dict[str, float]) -> str:
+    name = max(seconds, key=lambda step: seconds[step])
+    return f"{name}, {seconds[name]:.1f} s"
+
+
+def size(count: int) -> str:
+    """Bytes for people: `812 B`, `53.9 kB`, `5.7 MB`."""
+    for limit, unit in ((1e6, "MB"), (1e3, "kB")):
+        if count >= limit:
+            return f"{count / limit:.1f} {unit}"
+    return f"{count} B"

@@ -1,0 +1,153 @@
+"""Does a bundle still do what its checkpoint did? Every graph, on every backend that runs here. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from daenr_common.errors import BackendUnavailableError, DaenrError
+from daenr_common.verdict import Check, Verdict, overall
+from daenr_export import reference_backend
+from daenr_export.bundle import Bundle
+from daenr_export.golden import Golden
+from daenr_export.graphs.names import cuts_of, in_order
+from daenr_export.parity import Comparison, from_manifest
+from daenr_export.reference_backend import ReferenceBackend
+from daenr_export.runs import ALL, FEW, Run, Sampling, Witness, compare_with_golden
+from daenr_export.runtime import registry
+from daenr_export.runtime.protocol import Backend
+from daenr_train.spec import ModelSpec
+
+SCHEMA_VERSION = 1
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What was found out about a bundle.
+
+    Attributes:
+        bundle: its path.
+        manifest_sha256: which bundle that was.
+        model: name of the model.
+        runs: every graph that was run, with what was measured.
+        checks: what was checked beside that: the files, the set of graphs, the engines, backends that cannot run.
+    """
+
+    bundle: str
+    manifest_sha256: str
+    model: str
+    runs: tuple[Run, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """FAIL if anything failed, PASS if at least one run passed, else CANNOT_TELL.
+
+        Whole files and well-formed engines prove nothing about answers, so they alone are never a pass.
+        """
+        failed = [check.verdict for check in self.checks if check.verdict is Verdict.FAIL]
+        return overall([*failed, *(run.verdict for run in self.runs)])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `schema_version` tells their layout."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "bundle": self.bundle,
+            "manifest_sha256": self.manifest_sha256,
+            "model": self.model,
+            "verdict": self.verdict.value,
+            "runs": [run.to_json() for run in self.runs],
+            "checks": [{**asdict(check), "verdict": check.verdict.value} for check in self.checks],
+        }
+
+    def json_text(self) -> str:
+        """The report as a JSON document."""
+        return json.dumps(self.to_json(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def verify(
+    path: Path | str, backends: Sequence[str] | None = None, *, progress: Progress = lambda _: None
+) -> VerifyReport:
+    """Check a bundle: its bytes, its graphs against the golden file on each backend, its engines.
+
+    Every graph answers all golden inputs at the smallest three batch sizes, the one it is tuned for and the largest.
+
+    Args:
+        path: the bundle.
+        backends: names of `daenr_export.backends()` or `onnx-reference`; None for all that can run here. A backend
+            that is named must run.
+        progress: is told what is going on, a line at a time.
+
+    Raises:
+        BundleError: the bundle is missing, incomplete, edited or of another schema version.
+        BackendUnavailableError: a backend was named and cannot run here, or has nothing to run in this bundle.
+    """
+    bundle = Bundle.open(path)
+    golden = Golden(bundle.golden(), bundle.path / bundle.manifest.golden.file)
+    checks = [_files(bundle), _graphs(bundle)]
+    runs: list[Run] = []
+    for name in _all_names() if backends is None else dict.fromkeys(backends):
+        progress(f"verifying on {name}")
+        try:
+            runs += _runs(bundle, golden, _pick(name))
+        except BackendUnavailableError as error:
+            if backends is not None:
+                raise
+            checks.append(Check(name, Verdict.CANNOT_TELL, f"{error.problem}; {error.remedy}"))
+    manifest = bundle.manifest
+    return VerifyReport(str(bundle.path), manifest.sha256, manifest.model.name, tuple(runs), tuple(checks))
+
+
+def _all_names() -> list[str]:
+    return [*(status.name for status in registry.backends()), reference_backend.NAME]
+
+
+def _pick(name: str) -> Backend:
+    if name != reference_backend.NAME:
+        return registry.pick(name)
+    backend = ReferenceBackend()
+    if reason := backend.why_unavailable():
+        raise BackendUnavailableError(f"backend {name}", f"cannot run here: {reason}", "or choose another backend")
+    return backend
+
+
+def _files(bundle: Bundle) -> Check:
+    # Bundle.open reads and hashes every file, and refuses the bundle if one differs.
+    return Check("files", Verdict.PASS, f"{len(bundle.manifest.files)} files match their sha256")
+
+
+def _graphs(bundle: Bundle) -> Check:
+    """Whether the bundle has all graphs of its model; what is not there cannot be found wrong by running it."""
+    manifest = bundle.manifest
+    expected = set(cuts_of(ModelSpec.from_json(manifest.model.spec)))
+    if missing := sorted(expected - set(manifest.graphs)):
+        return Check("graphs", Verdict.FAIL, f"missing for a {manifest.model.name}: {', '.join(missing)}")
+    return Check("graphs", Verdict.PASS, f"all {len(expected)} that a {manifest.model.name} has")
+
+
+def _runs(bundle: Bundle, golden: Golden, backend: Backend) -> Iterable[Run]:
+    sampling = FEW if backend.name == reference_backend.NAME else ALL
+    return [
+        run for name in in_order(bundle.manifest.graphs) for run in _runs_of(bundle, name, golden, backend, sampling)
+    ]
+
+
+def _runs_of(bundle: Bundle, name: str, golden: Golden, backend: Backend, sampling: Sampling) -> list[Run]:
+    graph = Witness(bundle.graph(name), bundle.manifest.precision_requested)
+    with backend.open(graph) as session:
+        tolerance = from_manifest(bundle.manifest.tolerances, graph.precision)
+        try:
+            return compare_with_golden(
+                session, golden, tolerance, backend=backend.name, precision=graph.precision, sampling=sampling
+            )
+        except BackendUnavailableError:
+            raise
+        except DaenrError as error:
+            return [
+                Run(backend.name, name, graph.precision, graph.spec.batch.min, (Comparison(name, {}, (str(error),)),))
+            ]
