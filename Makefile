@@ -1,0 +1,42 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo
+# Two processes run the tests side by side; each computes with one thread, or they would fight for the cores.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+.PHONY: help install demo test lint bench clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(VENV)/.installed ## set up .venv with all extras that need no GPU
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	@touch $@
+
+demo: install ## simulate, fit, export, verify and time a cae-fr2; everything lands in demo/
+	$(BIN)/daenr-train simulate --out $(DEMO)/insilico --region 3 --force
+	$(BIN)/daenr-train fit --model cae-fr2 --data $(DEMO)/insilico --region 3 --output $(DEMO)/cae_fr2.pt \
+		--max-steps 1200 --force
+	$(BIN)/daenr-export --checkpoint $(DEMO)/cae_fr2.pt --trt --force
+	$(BIN)/daenr-bench run $(DEMO)/cae_fr2.daenr --checkpoint $(DEMO)/cae_fr2.pt --json $(DEMO)/results.json
+
+test: install lint ## lint, then all tests; those that measure time run alone
+	$(PYTEST) -n 2 -m 'not alone'
+	$(PYTEST) -m alone
+
+lint: install ## style, types, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install ## measure: latency of every graph and backend, the runtime's overhead, steps per second of fitting
+	$(BIN)/python -m pytest benchmarks
+
+clean: ## remove what make made
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .benchmarks
