@@ -8,9 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from daenr_common.errors import CheckpointError, Interrupted
 from daenr_train.checkpoint import Checkpoint, Provenance
@@ -18,16 +16,15 @@ from daenr_train.data.recording import Recording
 from daenr_train.data.split import Split, split
 from daenr_train.fit.config import TrainingConfig
 from daenr_train.fit.interruption import stop_on_signals
-from daenr_train.fit.losses import data_terms, regularisation_terms, total
 from daenr_train.fit.receptive_fields import fixed_masks
 from daenr_train.fit.state import FitState, deterministic_torch
+from daenr_train.fit.trainer import Trainer, validation_error
 from daenr_train.models import DaeNr, make_model
 from daenr_train.models.readout import FactorizedReadout, start_from_mean
 from daenr_train.spec import ModelSpec
 
 SAVE_EVERY_SECONDS = 10.0
 EXAMPLE_IMAGES = 64
-VALIDATION_BATCH = 512
 
 OnStep = Callable[[int, dict[str, float]], None]
 """Called after a step with its number and the loss terms by name (`validation/…` for those of the validation set)."""
@@ -67,61 +64,13 @@ def fit(
             if state_path is None or not state_path.exists():
                 raise CheckpointError(state_path or "state", "does not exist", "fit without --resume")
             state.restore(state_path, identity)
-        trainer = _Trainer(state, recording, parts)
+        trainer = Trainer(state, recording, parts)
         _train(trainer, state_path, identity, on_step)
         state.model.load_state_dict(state.best_weights)
     return _checkpoint(state, recording, parts)
 
 
-class _Trainer:
-    """One training step, and one validation."""
-
-    def __init__(self, state: FitState, recording: Recording, parts: Split) -> None:
-        self.state = state
-        self.images = torch.from_numpy(recording.images)
-        self.responses = torch.from_numpy(recording.responses)
-        self.train_indices = parts.train_indices
-        self.validation = torch.from_numpy(parts.validation_indices)
-
-    def step(self) -> dict[str, float]:
-        """Take one step of Adam on the next batch; returns the unweighted loss terms."""
-        state, config = self.state, self.state.config
-        batch = self._next_batch()
-        # A function of seed and step, so that a resumed fit draws the same samples.
-        torch.manual_seed(config.seed * 1_000_003 + state.progress.step)
-        state.model.train()
-        images = self.images[batch]
-        output = state.model(images)
-        terms = data_terms(output, images, self.responses[batch])
-        terms |= regularisation_terms(state.model, output.features, config)
-        loss = total(terms, config)
-        state.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        state.optimiser.step()
-        state.progress.step += 1
-        return _as_floats(terms)
-
-    def _next_batch(self) -> Tensor:
-        config, step = self.state.config, self.state.progress.step
-        batch_size = min(config.batch_size, len(self.train_indices))
-        epoch, position = divmod(step, len(self.train_indices) // batch_size)
-        order = np.random.default_rng((config.seed, epoch)).permutation(self.train_indices)
-        return torch.from_numpy(order[position * batch_size : (position + 1) * batch_size])
-
-    @torch.no_grad()
-    def validate(self) -> dict[str, float]:
-        """The terms of the validation error, as means over the held-out images."""
-        model = self.state.model.eval()
-        sums: dict[str, float] = {}
-        for batch in torch.split(self.validation, VALIDATION_BATCH):
-            images = self.images[batch]
-            terms = data_terms(model(images), images, self.responses[batch])
-            for name, value in terms.items():
-                sums[name] = sums.get(name, 0.0) + float(value) * len(batch)
-        return {name: value / len(self.validation) for name, value in sums.items()}
-
-
-def _train(trainer: _Trainer, state_path: Path | None, identity: dict[str, Any], on_step: OnStep | None) -> None:
+def _train(trainer: Trainer, state_path: Path | None, identity: dict[str, Any], on_step: OnStep | None) -> None:
     state, config = trainer.state, trainer.state.config
     saved_at = -math.inf
     with stop_on_signals() as stop:
@@ -130,7 +79,7 @@ def _train(trainer: _Trainer, state_path: Path | None, identity: dict[str, Any],
             if state.progress.step % config.validate_every == 0 or state.progress.step >= config.max_steps:
                 validation = trainer.validate()
                 terms |= {f"validation/{name}": value for name, value in validation.items()}
-                state.validated(_validation_error(validation, config))
+                state.validated(validation_error(validation, config))
             if on_step is not None:
                 on_step(state.progress.step, terms)
             if state_path and (stop.is_set or time.monotonic() - saved_at > SAVE_EVERY_SECONDS):
@@ -138,12 +87,6 @@ def _train(trainer: _Trainer, state_path: Path | None, identity: dict[str, Any],
                 saved_at = time.monotonic()
             if stop.is_set and not state.progress.finished:
                 raise Interrupted(f"interrupted after step {state.progress.step}; continue with --resume")
-
-
-def _validation_error(terms: dict[str, float], config: TrainingConfig) -> float:
-    """What early stopping looks at: the likelihood terms. The VQ-VAE's codebook terms only serve its training."""
-    error = config.alpha * (terms.get("reconstruction", 0.0) + config.kl * terms.get("kl", 0.0))
-    return error + config.beta * terms.get("poisson", 0.0)
 
 
 def _initial_model(recording: Recording, parts: Split, spec: ModelSpec, config: TrainingConfig) -> DaeNr:
@@ -181,7 +124,3 @@ def _checkpoint(state: FitState, recording: Recording, parts: Split) -> Checkpoi
         },
         seed=state.config.seed,
     )
-
-
-def _as_floats(terms: dict[str, Tensor]) -> dict[str, float]:
-    return {name: float(value.detach()) for name, value in terms.items()}
