@@ -62,8 +62,8 @@ def build_engine(
     Precision is a property of the graph: for `fp16` give the graph whose multiplications are float16. A float32 graph
     asked for as `fp16` is built as it is and comes out with the actual precision `fp32`; the caller decides.
 
-    Two builds of a graph with one output gave the same bytes whenever it was tried, in one process and in several.
-    With several outputs most builds do, and some differ in a few thousandths of their bytes (TensorRT-RTX 1.7.1,
+    Two builds of an encoder, a readout or their fusion gave the same bytes whenever it was tried, across processes too.
+    With several branches most builds do, and some differ in up to 0.12 % of their bytes (TensorRT-RTX 1.7.1,
     x86-64 without a GPU); nothing that the builder can be told changes this.
 
     Args:

@@ -34,19 +34,21 @@ class Flavour:
     run_extra: str
     builds_without_gpu: bool
 
-    def load(self, purpose: str) -> ModuleType:
+    def load(self, purpose: str, *, running: bool = False) -> ModuleType:
         """Import the module.
 
         Args:
             purpose: what it is needed for, for the message.
+            running: whether engines are to be run, not only built; the message then names the extra for that.
 
         Raises:
             MissingExtraError: it is not installed.
             BackendUnavailableError: it is installed and does not import.
         """
+        extra = self.run_extra if running else self.extra
         if not self.is_installed():
-            raise MissingExtraError(self.module, self.extra, purpose)
-        return require(self.module, extra=self.extra, purpose=purpose)
+            raise MissingExtraError(self.module, extra, purpose)
+        return require(self.module, extra=extra, purpose=purpose)
 
     def is_installed(self) -> bool:
         """Whether the module could be imported. A mere folder of its name, say a clone of its sources, is not it."""
