@@ -29,6 +29,22 @@ Exit codes: 0 verified, 1 an answer is wrong, 2 unusable input, 3 nothing could 
 """
 
 
+_VERIFY_HELP = """Check that BUNDLE still does what its checkpoint did.
+
+Every file must match its hash, and every graph must answer the golden images as the PyTorch model did: at several batch
+sizes, on every backend that runs here and on onnx's reference evaluator. Engines are checked as far as this machine
+allows. A backend that is named with --backend must be able to run.
+
+\b
+Examples:
+  daenr-export verify cae_fr2.daenr
+  daenr-export verify cae_fr2.daenr --backend tensorrt-rtx --json report.json
+
+\b
+Exit codes: 0 pass, 1 fail, 2 unusable input, 3 nothing could be run here.
+"""
+
+
 @click.group(cls=Group, name="daenr-export", invoke_without_command=True, help=_HELP)
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Checkpoint that daenr-train fit wrote.")
 @click.option(
@@ -106,26 +122,13 @@ def main(
     context.exit(made.verification.verdict.exit_code)
 
 
-@main.command("verify")
+@main.command("verify", help=_VERIFY_HELP)
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--backend", "backends", metavar="NAME", multiple=True, help="Only this one; may be repeated.")
 @click.option("--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Write the report, too.")
 @click.pass_context
 def verify_command(context: click.Context, bundle: Path, backends: tuple[str, ...], json_file: Path | None) -> None:
-    r"""Check that BUNDLE still does what its checkpoint did.
-
-    Every file must match its hash, every graph must answer the golden images as the PyTorch model did: at several
-    batch sizes, on every backend that runs here and on onnx's reference evaluator. A backend that is named with
-    --backend must be able to run.
-
-    \b
-    Examples:
-      daenr-export verify cae_fr2.daenr
-      daenr-export verify cae_fr2.daenr --backend tensorrt-rtx --json report.json
-
-    \b
-    Exit codes: 0 pass, 1 fail, 2 unusable input, 3 nothing could be run here.
-    """
+    """See _VERIFY_HELP."""
     from daenr_export import report
     from daenr_export.verify import verify
 

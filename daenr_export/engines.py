@@ -34,7 +34,7 @@ def build_engines(graphs: Iterable[Graph], flavour: Flavour, options: Options) -
 
 def _build(graph: Graph, flavour: Flavour, options: Options) -> EngineFile:
     built = build_engine(
-        graph.half if options.is_half and graph.half is not None else graph.onnx,
+        _source(graph, options),
         graph=GraphSpec(graph.name, graph.input, graph.outputs, options.batch),
         precision=cast("Precision", options.precision),
         flavour=flavour,
@@ -52,6 +52,10 @@ def _build(graph: Graph, flavour: Flavour, options: Options) -> EngineFile:
         build_seconds=built.build_seconds,
     )
     return EngineFile(entry, built.plan)
+
+
+def _source(graph: Graph, options: Options) -> bytes:
+    return graph.half if options.is_half and graph.half is not None else graph.onnx
 
 
 def audit(graph: str, requested: str, actual: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from daenr_common.errors import CheckpointError
+from daenr_common.errors import CheckpointError, DaenrError
 from daenr_common.extras import require
 from daenr_export.bundle import Manifest
 from daenr_export.bundle.writer import refuse_output
@@ -95,6 +96,16 @@ def _check_paths(checkpoint_path: Path, output: Path, *, force: bool) -> None:
         problem, remedy = "does not exist or is not a file", "give the path that daenr-train fit wrote"
         raise CheckpointError(checkpoint_path, problem, remedy)
     refuse_output(output, force=force)
+    _check_writable(output)
+
+
+def _check_writable(output: Path) -> None:
+    folder = next(parent for parent in output.absolute().parents if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise DaenrError(output, f"cannot be written ({error.strerror})", "choose another output") from error
 
 
 def _check_packages() -> None:

@@ -61,7 +61,8 @@ class Golden:
         if array is None or not len(array):
             raise BundleError(self.source, f"holds no {name}", "export the bundle again from its checkpoint")
         if str(array.dtype) != dtype or array.shape[1:] != shape:
-            problem = f"holds {name} as {array.dtype} {array.shape}, and the manifest says {dtype} (N, {shape})"
+            expected = f"{dtype} ({', '.join(['N', *map(str, shape)])})"
+            problem = f"holds {name} as {array.dtype} {array.shape}, and the manifest says {expected}"
             raise BundleError(self.source, problem, "export the bundle again from its checkpoint")
         return array
 

@@ -15,7 +15,7 @@ from daenr_export.runtime.protocol import TensorSpec
 
 def print_manifest(manifest: Manifest) -> None:
     """Print everything that a rig must know of a bundle."""
-    print_table(["", ""], _facts(manifest))
+    print_table(["model", manifest.model.name], _facts(manifest))
     click.echo()
     headers = ["graph", "in", "out", "batch", "opset", "variants"]
     print_table(headers, _shapes(manifest))
@@ -30,7 +30,6 @@ def print_manifest(manifest: Manifest) -> None:
 def _facts(manifest: Manifest) -> Iterable[tuple[str, str]]:
     checkpoint, recording = manifest.checkpoint, manifest.checkpoint.recording
     ids = manifest.neuron_ids
-    yield "model", manifest.model.name
     yield "neurons", f"{len(ids)}: {ids[0]} … {ids[-1]}" if ids else NONE
     yield "input", manifest.preprocessing.description
     yield "precision", manifest.precision_requested

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 
 from daenr_common.errors import ExportError
@@ -11,7 +11,7 @@ from daenr_export.golden import Golden
 from daenr_export.graphs.make import Graph
 from daenr_export.parity import TOLERANCES
 from daenr_export.reference_backend import ReferenceBackend
-from daenr_export.runs import FEW, OnnxGraph, Run, Sampling, compare_with_golden
+from daenr_export.runs import FEW, OnnxGraph, Run, Sampling, run_graph
 from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from daenr_export.runtime.protocol import Backend, BatchRange, GraphSpec
 
@@ -46,14 +46,14 @@ class _Evaluator:
             self._backend, self._sampling, package = ReferenceBackend(), FEW, "onnx"
         self._label = f"{self._backend.name} {version(package)}"
 
-    def parities(self, graph: Graph, batch: BatchRange) -> Iterable[Parity]:
+    def parities(self, graph: Graph, batch: BatchRange) -> Iterator[Parity]:
         spec = GraphSpec(graph.name, graph.input, graph.outputs, batch)
-        yield from self._parities(OnnxGraph(spec, graph.onnx), "fp32")
+        yield from self._parities(OnnxGraph(spec, graph.onnx, "fp32"))
         if graph.half is not None:
-            yield from self._parities(OnnxGraph(spec, graph.half), "fp16")
+            yield from self._parities(OnnxGraph(spec, graph.half, "fp16"))
 
-    def _parities(self, graph: OnnxGraph, precision: str) -> Iterable[Parity]:
-        for run in self._run(graph, precision):
+    def _parities(self, graph: OnnxGraph) -> Iterator[Parity]:
+        for run in run_graph(self._backend, graph, self._golden, TOLERANCES.__getitem__, self._sampling):
             _require_passed(run)
             for comparison in run.comparisons:
                 if "max_error_over_scale" in comparison.metrics:
@@ -62,21 +62,10 @@ class _Evaluator:
                         batch=run.batch,
                         max_error_over_scale=comparison.metrics["max_error_over_scale"],
                         relative_rms=comparison.metrics["relative_rms"],
-                        tolerance=TOLERANCES[precision].max_error_over_scale,
+                        tolerance=TOLERANCES[run.precision].max_error_over_scale,
                         evaluator=self._label,
-                        precision=precision,
+                        precision=run.precision,
                     )
-
-    def _run(self, graph: OnnxGraph, precision: str) -> list[Run]:
-        with self._backend.open(graph) as session:
-            return compare_with_golden(
-                session,
-                self._golden,
-                TOLERANCES[precision],
-                backend=self._backend.name,
-                precision=precision,
-                sampling=self._sampling,
-            )
 
 
 def _require_passed(run: Run) -> None:

@@ -45,11 +45,17 @@ class Tolerance:
 
 
 TOLERANCES: dict[str, Tolerance] = {
-    "fp32": Tolerance(max_error_over_scale=1e-5, correlation=0.9999, flat=1e-3, psnr_db=100.0),
-    "tf32": Tolerance(max_error_over_scale=1e-2, correlation=0.99, flat=2e-2, psnr_db=50.0),
-    "fp16": Tolerance(max_error_over_scale=1e-2, correlation=0.99, flat=2e-2, psnr_db=50.0),
+    "fp32": Tolerance(max_error_over_scale=5e-5, correlation=0.9999, flat=1e-3, psnr_db=100.0),
+    "tf32": Tolerance(max_error_over_scale=3e-2, correlation=0.99, flat=2e-2, psnr_db=50.0),
+    "fp16": Tolerance(max_error_over_scale=3e-2, correlation=0.99, flat=2e-2, psnr_db=50.0),
 }
-"""By precision. float32 answers lie within 1e-6 of the scale; TF32 and float16 both keep ten bits of a product."""
+"""By precision; TF32 and float16 both keep ten bits of a factor.
+
+Over the 51 models with random weights and lively readouts (every neuron's input to softplus of standard deviation 1.5 on
+images of noise), the largest errors of onnxruntime are, in float32: features 4e-7, reconstruction 6e-7, responses 8e-6;
+in float16: features 3e-4, reconstruction 7e-4, responses 9e-3. Responses are worst because a readout sums many features
+that are much alike in all images and keeps what differs. The least correlation is 0.99998 in float16.
+"""
 
 _FLAT_IN_POPULATION = 1e-4
 
@@ -161,16 +167,20 @@ def distances(answer: Array, reference: Array) -> dict[str, float]:
 def correlations(answer: Array, reference: Array, flat: float) -> dict[str, float]:
     """Least Pearson correlation over images among the neurons that are not flat, and how many are and are not.
 
+    Nothing for fewer than three images, whose correlation would say nothing.
+
     Args:
         answer: `(N, M)`.
         reference: `(N, M)`.
         flat: see `Tolerance`.
     """
+    if len(reference) < 3:
+        return {}
     largest = np.abs(reference).max(0)
     scored = reference.std(0) > np.maximum(flat * largest, _FLAT_IN_POPULATION * largest.max(initial=0.0))
-    counts = {"neurons_scored": int(scored.sum()), "neurons_flat": int((~scored).sum())}
-    if len(reference) < 3 or not scored.any():
-        return {"neurons_scored": 0, "neurons_flat": len(scored)}
+    counts: dict[str, float] = {"neurons_scored": int(scored.sum()), "neurons_flat": int((~scored).sum())}
+    if not scored.any():
+        return counts
     a, r = (values[:, scored] - values[:, scored].mean(0) for values in (answer, reference))
     # An answer that does not vary at all correlates with nothing.
     norms = np.maximum(np.linalg.norm(a, axis=0) * np.linalg.norm(r, axis=0), np.finfo(np.float64).tiny)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 import click
 
 from daenr_common.cli import print_table
-from daenr_common.verdict import Verdict, overall
+from daenr_common.verdict import Check, Verdict, overall
 from daenr_export.bundle import EngineEntry, Manifest
 from daenr_export.export import ExportReport
 from daenr_export.graphs.names import in_order
@@ -57,10 +58,21 @@ def _engine(manifest: Manifest, engine: EngineEntry) -> list[str]:
 
 
 def print_verification(report: VerifyReport) -> None:
-    """One row for each check, with the batch sizes of a backend put together."""
-    rows = [(check.subject, check.verdict.value, check.reason) for check in report.checks]
-    print_table(["verified", "verdict", "why"], [*_summaries(report.runs), *rows])
+    """One row for each backend, and one for each check; what was found for several files alike is put together."""
+    print_table(["verified", "verdict", "why"], [*_summaries(report.runs), *_put_together(report.checks)])
     click.echo(f"\n{report.bundle}: {report.verdict.value}")
+
+
+def _put_together(checks: Iterable[Check]) -> Iterator[tuple[str, str, str]]:
+    """Checks of files have a subject of the form `file: aspect`; those of one aspect and verdict become one row."""
+    groups: dict[tuple[str, Verdict], list[Check]] = {}
+    for check in checks:
+        aspect = check.subject.rpartition(": ")[2] if check.verdict is not Verdict.FAIL else check.subject
+        groups.setdefault((aspect, check.verdict), []).append(check)
+    for (aspect, verdict), group in groups.items():
+        subject = aspect if aspect == group[0].subject else f"{aspect} of {len(group)} engines"
+        reasons = list(dict.fromkeys(check.reason for check in group))
+        yield subject, verdict.value, reasons[0] if len(reasons) == 1 else f"e.g. {reasons[0]}"
 
 
 def _summaries(runs: Iterable[Run]) -> Iterator[tuple[str, str, str]]:
@@ -82,14 +94,17 @@ def _measured(runs: list[Run]) -> str:
     errors = [error for run in runs if (error := run.worst("max_error_over_scale")) is not None]
     if errors:
         text.append(f"error ≤ {max(errors):.1e} of scale")
-    for metric, words in (
-        ("correlation", "correlation ≥ {:.6f} in each neuron"),
-        ("psnr_db", "reconstructions {:.0f} dB or more alike"),
-        ("code_agreement", "{:.1%} of codes equal"),
+    for metric, words, digits in (
+        ("correlation", "correlation ≥ {:.6f} in each neuron", 6),
+        ("psnr_db", "PSNR to its reconstructions ≥ {:.0f} dB", 0),
+        ("code_agreement", "{:.3f} of codes equal", 3),
     ):
         values = [c.metrics[metric] for run in runs for c in run.comparisons if metric in c.metrics]
         if values:
-            text.append(words.format(min(values)))
+            # Rounded down: "≥ 1.000000" would be more than was measured.
+            text.append(words.format(math.floor(min(values) * 10**digits) / 10**digits))
+    if any("neurons_flat" in c.metrics and not c.metrics["neurons_scored"] for run in runs for c in run.comparisons):
+        text.append("no neuron varies enough to correlate")
     return "; ".join(text)
 
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
-from daenr_common.errors import BackendUnavailableError
+from daenr_common.errors import BackendUnavailableError, DaenrError
 from daenr_common.verdict import Check, Verdict
 from daenr_export.golden import Golden, batch_sizes
 from daenr_export.parity import Comparison, Tolerance, answer_all, compare
-from daenr_export.runtime.protocol import Array, BatchRange, BundleGraph, GraphSpec, Session
+from daenr_export.runtime.protocol import Array, Backend, BatchRange, BundleGraph, GraphSpec, Session
 
 
 @final
 @dataclass(frozen=True)
 class OnnxGraph:
-    """A graph that is not in a bundle yet, as backends see it (`daenr_export.runtime.protocol.BundleGraph`)."""
+    """An ONNX graph alone, as backends see it (`daenr_export.runtime.protocol.BundleGraph`)."""
 
     spec: GraphSpec
     content: bytes
+    precision: str
 
     def onnx(self) -> bytes:
         """The ONNX graph."""
@@ -31,7 +33,7 @@ class OnnxGraph:
 
 @final
 class Witness:
-    """A graph that notes whether a backend took its engine, and so which precision was run.
+    """A graph of a bundle that notes whether a backend took its engine, and so which precision was run.
 
     Args:
         graph: of a bundle.
@@ -41,12 +43,17 @@ class Witness:
     def __init__(self, graph: BundleGraph, engine_precision: str) -> None:
         self._graph = graph
         self._engine_precision = engine_precision
-        self.precision = "fp32"
+        self.gave_engine = False
 
     @property
     def spec(self) -> GraphSpec:
         """Input, outputs and batch range."""
         return self._graph.spec
+
+    @property
+    def precision(self) -> str:
+        """What was handed out computes in."""
+        return self._engine_precision if self.gave_engine else "fp32"
 
     def onnx(self) -> bytes:
         """The float32 ONNX graph."""
@@ -55,7 +62,7 @@ class Witness:
     def engine(self, flavour: str) -> bytes:
         """The TensorRT engine of a flavour."""
         content = self._graph.engine(flavour)
-        self.precision = self._engine_precision
+        self.gave_engine = True
         return content
 
 
@@ -116,16 +123,44 @@ FEW = Sampling(inputs=2, batches=(2,))
 """For an evaluator that takes a second for an image; a batch of two still shows whether the batch axis is handled."""
 
 
-def compare_with_golden(
-    session: Session, golden: Golden, tolerance: Tolerance, *, backend: str, precision: str, sampling: Sampling = ALL
+def run_graph(
+    backend: Backend,
+    graph: OnnxGraph | Witness,
+    golden: Golden,
+    tolerance_of: Callable[[str], Tolerance],
+    sampling: Sampling = ALL,
 ) -> list[Run]:
-    """Let an open graph answer the golden inputs, and compare."""
-    spec = session.spec
+    """Open a graph, let it answer the golden inputs at each batch size, and compare.
+
+    Args:
+        backend: runs it.
+        graph: what is run; its precision is known once it is open.
+        golden: inputs and references.
+        tolerance_of: by precision.
+        sampling: how many inputs, and which batch sizes.
+
+    Raises:
+        BackendUnavailableError: the backend does not open the graph.
+        BundleError: the golden file does not fit the graph.
+    """
+    spec = graph.spec
     inputs = sampling.inputs_of(golden.inputs(spec))
     references = {name: array[: len(inputs)] for name, array in golden.references(spec).items()}
-    runs = []
-    for batch in sampling.batches_of(spec.batch):
-        answers = answer_all(session.run, inputs, batch)
-        named = dict(zip((output.name for output in spec.outputs), answers, strict=True))
-        runs.append(Run(backend, spec.name, precision, batch, compare(named, references, tolerance)))
+    with backend.open(graph) as session:
+        tolerance = tolerance_of(graph.precision)
+        runs = []
+        for batch in sampling.batches_of(spec.batch):
+            comparisons = _answer_and_compare(session, inputs, batch, references, tolerance)
+            runs.append(Run(backend.name, spec.name, graph.precision, batch, comparisons))
     return runs
+
+
+def _answer_and_compare(
+    session: Session, inputs: Array, batch: int, references: Mapping[str, Array], tolerance: Tolerance
+) -> tuple[Comparison, ...]:
+    try:
+        answers = answer_all(session.run, inputs, batch)
+    except DaenrError as error:
+        return tuple(Comparison(name, {}, (str(error),)) for name in references)
+    names = [output.name for output in session.spec.outputs]
+    return compare(dict(zip(names, answers, strict=True)), references, tolerance)

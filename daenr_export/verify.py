@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from daenr_common.errors import BackendUnavailableError, DaenrError
+from daenr_common.errors import BackendUnavailableError
 from daenr_common.verdict import Check, Verdict, overall
 from daenr_export import reference_backend
 from daenr_export.bundle import Bundle
 from daenr_export.golden import Golden
 from daenr_export.graphs.names import cuts_of, in_order
-from daenr_export.parity import Comparison, from_manifest
+from daenr_export.parity import from_manifest
 from daenr_export.reference_backend import ReferenceBackend
-from daenr_export.runs import ALL, FEW, Run, Sampling, Witness, compare_with_golden
+from daenr_export.runs import ALL, FEW, OnnxGraph, Run, Witness, run_graph
 from daenr_export.runtime import registry
 from daenr_export.runtime.protocol import Backend
+from daenr_export.tensorrt.inspection import inspect_engine
 from daenr_train.spec import ModelSpec
 
 SCHEMA_VERSION = 1
@@ -88,17 +90,19 @@ def verify(
         BackendUnavailableError: a backend was named and cannot run here, or has nothing to run in this bundle.
     """
     bundle = Bundle.open(path)
-    golden = Golden(bundle.golden(), bundle.path / bundle.manifest.golden.file)
-    checks = [_files(bundle), _graphs(bundle)]
     runs: list[Run] = []
+    checks = [_files(bundle), _graphs(bundle)]
     for name in _all_names() if backends is None else dict.fromkeys(backends):
         progress(f"verifying on {name}")
         try:
-            runs += _runs(bundle, golden, _pick(name))
+            found = _Runner(bundle, _pick(name)).run_all()
         except BackendUnavailableError as error:
             if backends is not None:
                 raise
             checks.append(Check(name, Verdict.CANNOT_TELL, f"{error.problem}; {error.remedy}"))
+        else:
+            runs += found
+    checks += _engines(bundle, backends)
     manifest = bundle.manifest
     return VerifyReport(str(bundle.path), manifest.sha256, manifest.model.name, tuple(runs), tuple(checks))
 
@@ -130,24 +134,52 @@ def _graphs(bundle: Bundle) -> Check:
     return Check("graphs", Verdict.PASS, f"all {len(expected)} that a {manifest.model.name} has")
 
 
-def _runs(bundle: Bundle, golden: Golden, backend: Backend) -> Iterable[Run]:
-    sampling = FEW if backend.name == reference_backend.NAME else ALL
-    return [
-        run for name in in_order(bundle.manifest.graphs) for run in _runs_of(bundle, name, golden, backend, sampling)
-    ]
+def _engines(bundle: Bundle, backends: Sequence[str] | None) -> list[Check]:
+    """What can be found out about engines without running them; for named backends, about theirs."""
+    manifest = bundle.manifest
+    engines = [engine for engine in manifest.engines if backends is None or engine.flavour in backends]
+    checks = []
+    for flavour in dict.fromkeys(engine.flavour for engine in engines):
+        have = {engine.graph for engine in engines if engine.flavour == flavour}
+        if missing := sorted(set(manifest.graphs) - have):
+            checks.append(Check(f"{flavour} engines", Verdict.FAIL, f"none for the graphs {', '.join(missing)}"))
+    for engine in engines:
+        if engine.precision_requested != engine.precision_actual:
+            reason = f"computes in {engine.precision_actual}, and {engine.precision_requested} was asked for"
+            checks.append(Check(f"{engine.file}: request", Verdict.FAIL, reason))
+        graph = bundle.graph(engine.graph)
+        variant = graph.onnx("fp16" if engine.precision_actual == "fp16" else "fp32")
+        checks += inspect_engine(bundle.read(engine.file), variant, engine, graph.spec)
+    return checks
 
 
-def _runs_of(bundle: Bundle, name: str, golden: Golden, backend: Backend, sampling: Sampling) -> list[Run]:
-    graph = Witness(bundle.graph(name), bundle.manifest.precision_requested)
-    with backend.open(graph) as session:
-        tolerance = from_manifest(bundle.manifest.tolerances, graph.precision)
-        try:
-            return compare_with_golden(
-                session, golden, tolerance, backend=backend.name, precision=graph.precision, sampling=sampling
-            )
-        except BackendUnavailableError:
-            raise
-        except DaenrError as error:
-            return [
-                Run(backend.name, name, graph.precision, graph.spec.batch.min, (Comparison(name, {}, (str(error),)),))
-            ]
+class _Runner:
+    """Runs the graphs of a bundle on one backend."""
+
+    def __init__(self, bundle: Bundle, backend: Backend) -> None:
+        self._bundle = bundle
+        self._backend = backend
+        self._golden = Golden(bundle.golden(), bundle.path / bundle.manifest.golden.file)
+        self._is_reference = backend.name == reference_backend.NAME
+
+    def run_all(self) -> list[Run]:
+        """Run every graph.
+
+        Raises:
+            BackendUnavailableError: the backend does not open one of them.
+        """
+        return [run for name in in_order(self._bundle.manifest.graphs) for run in self._run(name)]
+
+    def _run(self, name: str) -> Iterator[Run]:
+        manifest, graph = self._bundle.manifest, self._bundle.graph(name)
+        witness = Witness(graph, manifest.precision_requested)
+        yield from self._compare(witness)
+        # A backend of ONNX graphs can answer for the typed variants, too, which engines are built from; but not the
+        # reference: it sums float16 in float16, which no engine does.
+        if not witness.gave_engine and not self._is_reference:
+            for precision in manifest.graphs[name].variants:
+                yield from self._compare(OnnxGraph(graph.spec, graph.onnx(precision), precision))
+
+    def _compare(self, graph: Witness | OnnxGraph) -> list[Run]:
+        tolerance_of = partial(from_manifest, self._bundle.manifest.tolerances)
+        return run_graph(self._backend, graph, self._golden, tolerance_of, FEW if self._is_reference else ALL)

@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from bundle_factory import make_bundle
+
+if TYPE_CHECKING:
+    from daenr_export.export import ExportReport
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +21,33 @@ def shared_tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_bundle(shared_tiny_bundle: Path, tmp_path: Path) -> Path:
     """A copy of the small bundle that the test may damage."""
     return shutil.copytree(shared_tiny_bundle, tmp_path / "tiny.daenr")
+
+
+@pytest.fixture(scope="session")
+def shared_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a cae-fr2 with random weights, for tests that only read it."""
+    from model_factory import write_checkpoint
+
+    return write_checkpoint(tmp_path_factory.mktemp("checkpoints") / "cae_fr2.pt")
+
+
+@pytest.fixture
+def checkpoint(shared_checkpoint: Path, tmp_path: Path) -> Path:
+    """A copy of the checkpoint, in a folder of the test's own."""
+    return Path(shutil.copy(shared_checkpoint, tmp_path))
+
+
+@pytest.fixture(scope="session")
+def shared_export(shared_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> ExportReport:
+    """That checkpoint exported, with engines where TensorRT-RTX is installed, for tests that only read it."""
+    import daenr_export
+    from daenr_common.extras import is_installed
+
+    output = tmp_path_factory.mktemp("exports") / "cae_fr2.daenr"
+    return daenr_export.export(shared_checkpoint, output, trt=is_installed("tensorrt_rtx"))
+
+
+@pytest.fixture
+def exported(shared_export: ExportReport, tmp_path: Path) -> Path:
+    """A copy of the exported bundle that the test may damage."""
+    return shutil.copytree(shared_export.bundle, tmp_path / "cae_fr2.daenr")
