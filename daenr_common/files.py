@@ -99,6 +99,4 @@ def _mapped_os_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise DaenrError(path, "the disk is full", "free some space; nothing was left behind") from error
-        if isinstance(error, PermissionError | NotADirectoryError):
-            raise DaenrError(path, f"cannot be written ({error.strerror})", "choose another output") from error
-        raise
+        raise DaenrError(path, f"cannot be written ({error.strerror})", "choose another output") from error
