@@ -77,8 +77,10 @@ def export(
     """
     options = Options(trt, precision, batch, input, trt_flavour)
     checkpoint_path = Path(checkpoint_path)
+    _check_checkpoint(checkpoint_path)
     output = checkpoint_path.with_suffix(SUFFIX) if output is None else Path(output)
-    _check_paths(checkpoint_path, output, force=force)
+    refuse_output(output, force=force)
+    _check_writable(output)
     clock = _Clock(progress)
     flavour = choose_flavour(cast("Choice", options.trt_flavour)) if options.trt else None
     with clock.step("starting PyTorch and its ONNX exporter"):
@@ -90,13 +92,11 @@ def export(
     return ExportReport(output, manifest, verification, clock.seconds)
 
 
-def _check_paths(checkpoint_path: Path, output: Path, *, force: bool) -> None:
+def _check_checkpoint(path: Path) -> None:
     # load_checkpoint says the same, but only after the seconds that importing torch takes.
-    if not checkpoint_path.is_file():
+    if not path.is_file():
         problem, remedy = "does not exist or is not a file", "give the path that daenr-train fit wrote"
-        raise CheckpointError(checkpoint_path, problem, remedy)
-    refuse_output(output, force=force)
-    _check_writable(output)
+        raise CheckpointError(path, problem, remedy)
 
 
 def _check_writable(output: Path) -> None:
