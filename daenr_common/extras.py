@@ -22,7 +22,7 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
         BackendUnavailableError: the package is installed but its import fails (a broken or mismatched install).
     """
     package = module.partition(".")[0]
-    if importlib.util.find_spec(package) is None:
+    if not is_installed(module):
         raise MissingExtraError(package, extra, purpose)
     try:
         return importlib.import_module(module)
@@ -34,4 +34,6 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
 
 def is_installed(module: str) -> bool:
     """Whether the package could be imported, without importing it."""
-    return importlib.util.find_spec(module.partition(".")[0]) is not None
+    spec = importlib.util.find_spec(module.partition(".")[0])
+    # A package without a file of its own is a folder that happens to bear the name, unless a module in it is asked for.
+    return spec is not None and (spec.origin is not None or "." in module)
