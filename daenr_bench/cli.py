@@ -1,0 +1,114 @@
+"""`daenr-bench`: measure a bundle, look at the machine. Starts without torch and without any engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from daenr_common.cli import INTERRUPTED, Group
+from daenr_common.verdict import Verdict
+
+_PATH = click.Path(path_type=Path)
+
+_HELP = """Does a bundle still do what its checkpoint did, and how fast?
+
+\b
+Examples:
+  daenr-bench doctor                                      what can run here?
+  daenr-bench run cae_fr2.daenr                           every graph on every backend
+  daenr-bench run cae_fr2.daenr --checkpoint cae_fr2.pt --json results.json
+"""
+
+_RUN_HELP = """Measure BUNDLE: every graph on every backend that can run here, interleaved in one run.
+
+All answers are compared with the bundle's golden answers first, and those of some timed calls again: an engine that is
+fast because it is wrong fails, and gets no figure. Latencies are of single images, from host memory to host memory,
+back to back. Percentiles are measured values, and one for which there are too few samples is refused.
+
+\b
+Examples:
+  daenr-bench run cae_fr2.daenr
+  daenr-bench run cae_fr2.daenr --checkpoint cae_fr2.pt --json results.json
+  daenr-bench run cae_fr2.daenr --backend onnxruntime --graph responses --samples 7000
+
+\b
+Exit codes: 0 pass, 1 an answer is wrong, 2 unusable input, 3 nothing could be measured, 130 interrupted.
+"""
+
+
+@click.group(name="daenr-bench", cls=Group, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="daenr")
+def main() -> None:
+    """See _HELP."""
+
+
+@main.command(help=_RUN_HELP)
+@click.argument("bundle", type=_PATH)
+@click.option("--checkpoint", type=_PATH, help="What the bundle was exported from: measure PyTorch beside it.")
+@click.option("--json", "json_file", metavar="FILE", type=_PATH, help="Write the result; raw samples go beside it.")
+@click.option("--backend", "backends", metavar="NAME", multiple=True, help="Only this one; may be repeated.")
+@click.option("--graph", "graphs", metavar="NAME", multiple=True, help="Only this one; may be repeated.")
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Timed calls of each graph on each backend, in ten rounds. p99 needs 662, p99.9 needs 6636.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Decides which timed answers are compared.",
+)
+@click.pass_context
+def run(
+    context: click.Context,
+    bundle: Path,
+    checkpoint: Path | None,
+    json_file: Path | None,
+    backends: tuple[str, ...],
+    graphs: tuple[str, ...],
+    samples: int,
+    seed: int,
+) -> None:
+    """See _RUN_HELP."""
+    from daenr_bench.back_to_back import Plan
+    from daenr_bench.run import benchmark, samples_beside
+    from daenr_bench.table import print_result
+
+    if json_file is not None:
+        samples_beside(json_file)  # minutes of measuring must not end with a path that cannot be written
+    plan = Plan(samples=samples, seed=seed)
+    report = benchmark(bundle, checkpoint=checkpoint, backends=backends or None, graphs=graphs or None, plan=plan)
+    print_result(report.result)
+    if json_file is not None:
+        written = report.write(json_file)
+        click.echo(f"wrote {json_file} and {written.samples.file if written.samples else ''}")
+    verdict = report.result.verdict
+    interrupted = not report.result.complete and verdict is not Verdict.FAIL
+    context.exit(INTERRUPTED if interrupted else verdict.exit_code)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the diagnosis as JSON.")
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> None:
+    """Show what can run here, what to install for the rest, and what would spoil a measurement.
+
+    Changes nothing. Exit code 0 if at least one backend can run, 3 if none can.
+    """
+    from daenr_bench.doctor import diagnose, print_diagnosis
+
+    found = diagnose()
+    if as_json:
+        click.echo(found.json_text(), nl=False)
+    else:
+        print_diagnosis(found)
+    context.exit(found.verdict.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The machine that a benchmark ran on: what decides its figures, and nothing that names the machine or its user."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+_CPU_INFO = Path("/proc/cpuinfo")
+_GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine, as far as it can be asked without rights.
+
+    Attributes:
+        processor: model of the CPU.
+        architecture: e.g. `x86_64`.
+        system: operating system and its release.
+        python: version and implementation.
+        cores: logical processors.
+        usable_cores: those that this process may run on.
+        governor: how Linux picks the clock of the first processor; None if it does not say.
+        is_virtual: whether a hypervisor is below; None if the system does not say.
+        load_average: over the last minute, when asked; None if the system has none.
+        gpu: `none` with the reason, or the compute capability.
+    """
+
+    processor: str
+    architecture: str
+    system: str
+    python: str
+    cores: int
+    usable_cores: int
+    governor: str | None
+    is_virtual: bool | None
+    load_average: float | None
+    gpu: str
+
+
+def this_machine() -> Machine:
+    """Ask the machine that this runs on. Changes nothing."""
+    cores = os.cpu_count() or 1
+    cpu_info = _read(_CPU_INFO)
+    return Machine(
+        processor=_processor(cpu_info),
+        architecture=platform.machine(),
+        system=f"{platform.system()} {platform.release()}",
+        python=f"{platform.python_version()} ({platform.python_implementation()})",
+        cores=cores,
+        usable_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores,
+        governor=_read(_GOVERNOR),
+        is_virtual=None if cpu_info is None else "hypervisor" in cpu_info,
+        load_average=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        gpu=_gpu(),
+    )
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
+
+
+def _processor(cpu_info: str | None) -> str:
+    for line in (cpu_info or "").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            return value.strip()
+    return platform.processor() or "unknown"
+
+
+def _gpu() -> str:
+    from daenr_export.tensorrt.gpu import compute_capability, why_no_gpu
+
+    reason = why_no_gpu()
+    return f"none: {reason}" if reason else f"compute capability {compute_capability()}"
