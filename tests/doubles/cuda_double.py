@@ -62,6 +62,9 @@ class Alive:
     contexts_pushed: int
 
 
+NOTHING = Alive(device_blocks=0, pinned_blocks=0, streams=0, contexts_pushed=0)
+
+
 class DriverDouble:
     """The double from inside of a process that uses it."""
 
@@ -74,9 +77,9 @@ class DriverDouble:
         count = self.library.double_blocks
         return Alive(count(DEVICE), count(PINNED), self.library.double_streams(), self.library.double_contexts_pushed())
 
-    def fail_allocation(self, after: int) -> None:
-        """Let the allocation after so many others be out of memory; negative: none."""
-        self.library.double_fail_allocation(after)
+    def run_out_of_memory(self, after: int) -> None:
+        """Let memory run out after so many allocations more; negative: never."""
+        self.library.double_run_out_of_memory(after)
 
     def has_context(self) -> bool:
         context = ctypes.c_void_p()

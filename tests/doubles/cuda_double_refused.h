@@ -38,4 +38,5 @@ REFUSE(cuTexRefDestroy) REFUSE(cuTexRefGetAddressMode) REFUSE(cuTexRefGetAddress
 REFUSE(cuTexRefGetArray) REFUSE(cuTexRefGetFilterMode) REFUSE(cuTexRefGetFlags)
 REFUSE(cuTexRefGetFormat) REFUSE(cuTexRefSetAddress2D_v3) REFUSE(cuTexRefSetAddressMode)
 REFUSE(cuTexRefSetAddress_v2) REFUSE(cuTexRefSetArray) REFUSE(cuTexRefSetFilterMode)
-REFUSE(cuTexRefSetFlags) REFUSE(cuTexRefSetFormat) 
+REFUSE(cuTexRefSetFlags) REFUSE(cuTexRefSetFormat)
+REFUSE(cuStreamQuery) REFUSE(cuCtxGetApiVersion)

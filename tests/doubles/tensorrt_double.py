@@ -52,6 +52,7 @@ class TensorRtDouble:
         self.alive: weakref.WeakSet[Any] = weakref.WeakSet()
         self.calls: list[str] = []
         self.fails: set[str] = set()
+        self.callbacks: list[Any] = []  # C holds no reference to what it will call
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -181,7 +182,6 @@ class IExecutionContext:
         self._trt, self._logger, self._engine = trt, logger, engine
         self._addresses: dict[str, int] = {}
         self._batch = 0
-        self._callbacks: list[Any] = []  # C holds no reference to what it will call
         trt.alive.add(self)
 
     def set_tensor_address(self, name: str, memory: int) -> bool:
@@ -207,9 +207,10 @@ class IExecutionContext:
         if problem := self._why_not():
             return _refuse(self._trt, self._logger, problem, False)
         self._trt.calls.append(f"execute {self._batch}")
-        batch = self._batch
-        callback = _HOST_FUNCTION(lambda _: self._compute(batch))
-        self._callbacks.append(callback)
+        batch, alive = self._batch, weakref.ref(self)
+        # A context that is freed with work in flight makes the callback fail, which pytest reports.
+        callback = _HOST_FUNCTION(lambda _: alive()._compute(batch))
+        self._trt.callbacks.append(callback)
         return self._trt.driver.enqueue(stream_handle, callback) == 0
 
     def _why_not(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -22,7 +23,9 @@ def primary_context(driver: ModuleType) -> Any:
     PyTorch) would find it destroyed.
     """
     driver.init()
-    return driver.Device(0).retain_primary_context()
+    context = driver.Device(0).retain_primary_context()
+    atexit.register(context.detach)  # left to its destructor pycuda calls the wrong function of the driver
+    return context
 
 
 @contextmanager
@@ -77,8 +80,8 @@ class TensorMemory:
         return self._view.copy()
 
     def free(self) -> None:
-        """Give the memory back; nothing may be queued that uses it."""
+        """Give the memory back, and let go of the stream; nothing may be queued that uses either."""
         allocation = self._host.base
-        del self._view, self._host
+        del self._view, self._host, self._stream
         allocation.free()
         self._device.free()

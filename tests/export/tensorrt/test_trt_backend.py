@@ -1,0 +1,102 @@
+"""The backend where there is no GPU, over the doubles, and on a GPU where there is one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cuda_double
+import numpy as np
+import pytest
+from bundle_factory import reference, some_images
+from engine_factory import GraphWithEngine, built, spec_of
+
+from daenr_common.errors import BackendUnavailableError, MissingExtraError
+from daenr_export.runtime.backends import tensorrt as backend_module
+from daenr_export.runtime.backends.tensorrt import TensorRtBackend, TensorRtRtxBackend
+from daenr_export.runtime.protocol import Backend
+from daenr_export.tensorrt import Flavour, why_no_gpu
+from daenr_export.tensorrt.messages import collecting_logger
+from daenr_export.tensorrt.plan import PlanRefusedError, open_plan
+
+ON_DOUBLE = [str(path) for path in (Path(__file__).parent / "on_double").glob("*_checks.py")]
+
+
+def test_sessions_over_the_doubles_of_cuda_and_tensorrt() -> None:
+    """In a process of its own, where the double is found instead of a driver."""
+    pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx-cu12 is not installed")
+    if reason := cuda_double.why_missing():
+        pytest.skip(reason)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *ON_DOUBLE]
+    environment = {**cuda_double.environment(), "PYTEST_ADDOPTS": ""}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert len(ON_DOUBLE) == 2
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+    assert " skipped" not in done.stdout
+    assert "PyCUDA WARNING" not in done.stderr
+
+
+@pytest.mark.parametrize("backend", [TensorRtBackend(), TensorRtRtxBackend()])
+def test_without_a_gpu_it_says_so_and_does_not_open(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend_module, "why_no_gpu", lambda: "no CUDA driver (libcuda.so.1) on this machine")
+
+    assert "no CUDA driver (libcuda.so.1)" in backend.why_unavailable()
+    with pytest.raises(BackendUnavailableError, match=f"{backend.name}: no CUDA driver"):
+        backend.open(GraphWithEngine(spec_of("joint"), b""))
+
+
+@pytest.mark.parametrize(
+    ("backend", "package", "extra"),
+    [(TensorRtBackend(), "tensorrt", "gpu"), (TensorRtRtxBackend(), "tensorrt_rtx", "rtx-run")],
+)
+def test_a_package_that_is_missing(backend: Backend, package: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend_module, "why_no_gpu", lambda: None)
+    monkeypatch.setitem(sys.modules, package, None)
+
+    assert f"pip install 'daenr[{extra}]'" in backend.why_unavailable()
+    with pytest.raises(MissingExtraError, match=package):
+        backend.open(GraphWithEngine(spec_of("joint"), b""))
+
+
+@pytest.mark.parametrize(("backend", "extra"), [(TensorRtBackend, "gpu"), (TensorRtRtxBackend, "rtx-run")])
+def test_pycuda_that_is_missing(backend: type, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend_module, "why_no_gpu", lambda: None)
+    monkeypatch.setitem(sys.modules, "pycuda", None)
+
+    def loaded(flavour: Flavour) -> object:
+        return flavour
+
+    assert backend(load=loaded).why_unavailable() == (
+        f"pycuda: is needed for the backend {backend(load=loaded).name} and is not installed; "
+        f"pip install 'daenr[{extra}]'"
+    )
+
+
+@pytest.mark.skipif(why_no_gpu() is None, reason="there is a GPU")
+def test_a_real_plan_without_a_gpu_is_refused_by_tensorrt_itself() -> None:
+    trt = pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx-cu12 is not installed")
+
+    with pytest.raises(PlanRefusedError, match=r"is refused by TensorRT .*cudaError 35") as caught:
+        open_plan(trt, collecting_logger(trt), built("joint").plan, spec_of("joint"))
+    assert caught.value.diagnostics == ()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(why_no_gpu() is not None, reason=str(why_no_gpu()))
+@pytest.mark.parametrize("cuda_graphs", [False, True])
+def test_answers_of_a_gpu(cuda_graphs: bool, tmp_path: Path) -> None:
+    backend = TensorRtRtxBackend(cuda_graphs=cuda_graphs, runtime_cache=tmp_path)
+    if reason := backend.why_unavailable():
+        pytest.skip(reason)
+    try:
+        session = backend.open(GraphWithEngine(spec_of("joint"), built("joint").plan))
+    except PlanRefusedError as error:
+        pytest.skip(str(error))
+    with session:
+        for size in (1, 2, 8, 1):
+            batch = some_images(size, seed=size)
+            for answer, expected in zip(session.run(batch), reference("joint", batch).values(), strict=True):
+                np.testing.assert_allclose(answer, expected, rtol=1e-4, atol=1e-5)
