@@ -152,13 +152,16 @@ class EngineSession:
         with self._one_at_a_time:
             if self._engine is None:
                 return
+            engine, self._engine = self._engine, None
             with current(self._driver):
-                self._stream.synchronize()
-                self._engine.close()
-                for memory in self._memories():
-                    memory.free()
-                self._engine, self._outputs = None, []
-                del self._input, self._stream
+                try:
+                    self._stream.synchronize()
+                    engine.close()
+                finally:
+                    for memory in self._memories():
+                        memory.free()
+                    self._outputs = []
+                    del self._input, self._stream
 
     def __enter__(self) -> Self:
         return self

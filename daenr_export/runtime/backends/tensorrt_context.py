@@ -72,12 +72,18 @@ class OpenEngine:
         return None if self._execute(stream) else what_went_wrong(self._logger)
 
     def close(self) -> None:
-        """Keep the compiled kernels, if a folder was given for them, and free the engine."""
-        if self._cache is not None and self._cache_file is not None:
-            with atomic_file(self._cache_file) as temporary:
-                temporary.write_bytes(self._cache.serialize())
-        # Each lives in the one after it.
-        del self._execute, self._context, self._cache, self._engine, self._runtime
+        """Keep the compiled kernels, if a folder was given for them, and free the engine.
+
+        Raises:
+            DaenrError: the kernels could not be written; the engine is freed all the same.
+        """
+        try:
+            if self._cache is not None and self._cache_file is not None:
+                with atomic_file(self._cache_file) as temporary:
+                    temporary.write_bytes(self._cache.serialize())
+        finally:
+            # Each lives in the one after it.
+            del self._execute, self._context, self._cache, self._engine, self._runtime
 
     def _make_context(self, trt: Any, options: ContextOptions) -> Any:
         if options == ContextOptions():

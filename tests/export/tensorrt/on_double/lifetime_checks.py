@@ -128,6 +128,17 @@ def test_compiled_kernels_are_kept_for_the_next_time(
     assert trt.calls[-3] == "compile"
 
 
+def test_kernels_that_cannot_be_kept_leave_nothing_open(
+    open_graph: Callable[..., EngineSession], trt: TensorRtDouble, tmp_path: Path
+) -> None:
+    (tmp_path / "kernels").write_text("a file, not a folder")
+    session = open_graph("responses", runtime_cache=tmp_path / "kernels")
+    with pytest.raises(DaenrError, match=r"kernels.*cannot be written"):
+        session.close()
+    assert trt.driver.alive() == NOTHING
+    assert not trt.alive
+
+
 def in_another_thread(call: Callable[[], object]) -> object:
     result: list[object] = []
 
