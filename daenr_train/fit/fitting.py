@@ -20,11 +20,14 @@ from daenr_train.fit.receptive_fields import fixed_masks
 from daenr_train.fit.state import FitState, deterministic_torch
 from daenr_train.fit.trainer import Trainer, validation_error
 from daenr_train.models import DaeNr, make_model
+from daenr_train.models.latent import QuantisedLatent
 from daenr_train.models.readout import FactorizedReadout, start_from_mean
 from daenr_train.spec import ModelSpec
 
 SAVE_EVERY_SECONDS = 10.0
 EXAMPLE_IMAGES = 64
+FIRST_IMAGES = 512
+"""How many images a VQ-VAE's first codes are taken from."""
 
 OnStep = Callable[[int, dict[str, float]], None]
 """Called after a step with its number and the loss terms by name (`validation/…` for those of the validation set)."""
@@ -90,15 +93,27 @@ def _train(trainer: Trainer, state_path: Path | None, identity: dict[str, Any], 
 
 
 def _initial_model(recording: Recording, parts: Split, spec: ModelSpec, config: TrainingConfig) -> DaeNr:
+    """A fresh model that starts from what the training images and responses show without any learning."""
     model = make_model(spec, config.seed)
+    images, responses = recording.images[parts.train_indices], recording.responses[parts.train_indices]
+    if model.decoder is not None and isinstance(model.decoder.latent, QuantisedLatent):
+        _start_codebook(model, model.decoder.latent, torch.from_numpy(images[:FIRST_IMAGES]))
     if model.readout is None:
         return model
-    images, responses = recording.images[parts.train_indices], recording.responses[parts.train_indices]
     start_from_mean(model.readout, responses.mean(0).tolist())
     if spec.readout == "fm" and isinstance(model.readout, FactorizedReadout):
         _, height, width = spec.features_shape()
         model.readout.mask.copy_(torch.from_numpy(fixed_masks(images, responses, height, width)))
     return model
+
+
+@torch.no_grad()
+def _start_codebook(model: DaeNr, latent: QuantisedLatent, images: torch.Tensor) -> None:
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    assert model.decoder is not None
+    features = model.decoder.rest(model.encoder(images))  # in training mode: normalised by this batch
+    model.load_state_dict(before)  # the running statistics of the batch norms start as in other models
+    latent.start_from(features)
 
 
 def _identity(recording: Recording, parts: Split, spec: ModelSpec, config: TrainingConfig) -> dict[str, Any]:

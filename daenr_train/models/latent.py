@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from daenr_common.errors import SpecError
 from daenr_train.spec import ModelSpec
 
 LossTerms = dict[str, Tensor]
@@ -98,6 +99,22 @@ class QuantisedLatent(Latent):
         """The nearest codes' vectors and their indices, int64 `(B, H, W)`."""
         codes = self._nearest(self.to_codes(features))
         return self._look_up(codes), codes
+
+    @torch.no_grad()
+    def start_from(self, features: Tensor) -> None:
+        """Set the codes to vectors that features `(B, C, H, W)` lead to, evenly spread over the batch.
+
+        From small random codes the encoder runs away faster than the codes can follow, which costs a thousand steps.
+
+        Raises:
+            SpecError: the batch has fewer positions than there are codes.
+        """
+        vectors = self.to_codes(features).permute(0, 2, 3, 1).flatten(0, 2)  # (B·H·W, D)
+        if len(vectors) < len(self.codebook):
+            problem = f"has {len(vectors)} positions, expected at least one for each of {len(self.codebook)} codes"
+            raise SpecError("first batch of a VQ-VAE", problem, "give more images or fewer codes")
+        chosen = torch.linspace(0, len(vectors) - 1, len(self.codebook)).long()
+        self.codebook.copy_(vectors[chosen])
 
     def _nearest(self, continuous: Tensor) -> Tensor:
         # Half precision decides near ties differently, so the comparison stays in the codebook's own precision.

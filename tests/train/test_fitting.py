@@ -151,6 +151,15 @@ def test_receptive_fields_are_found_where_the_neurons_look():
     np.testing.assert_allclose(masks[3], 1 / 64)  # silent
 
 
+def test_the_codes_of_a_vqvae_start_where_its_encoder_is(small_recording):
+    first = {}
+    fitted(small_recording, "vqvae", max_steps=1, on_step=lambda step, terms: first.update(terms))
+    spread = make_model(parse_model_name("vqvae", n_neurons=0), 0).decoder.latent
+    assert first["codebook"] < 0.6 * 256 * 4  # positions have about unit variance in 256 dimensions
+    with pytest.raises(SpecError, match="has 4 positions, expected at least one for each of 32 codes"):
+        spread.start_from(torch.zeros(1, 256, 2, 2))
+
+
 def test_a_fixed_mask_comes_from_the_recording(small_recording):
     checkpoint = fitted(small_recording, "cae-fm2")
     mask = checkpoint.weights["readout.mask"]
