@@ -114,5 +114,5 @@ def print_diagnosis(found: Diagnosis) -> None:
     click.echo()
     for warning in found.warnings:
         click.echo(f"warning: {warning}")
-    some = "at least one backend can run" if found.verdict is Verdict.PASS else "no backend can run: install daenr[cpu]"
-    click.echo(some)
+    can_run = found.verdict is Verdict.PASS
+    click.echo("at least one backend can run" if can_run else "no backend can run: pip install 'daenr[cpu]'")

@@ -7,6 +7,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from daenr_export.tensorrt.gpu import compute_capability, why_no_gpu
+
 _CPU_INFO = Path("/proc/cpuinfo")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
@@ -74,7 +76,5 @@ def _processor(cpu_info: str | None) -> str:
 
 
 def _gpu() -> str:
-    from daenr_export.tensorrt.gpu import compute_capability, why_no_gpu
-
     reason = why_no_gpu()
     return f"none: {reason}" if reason else f"compute capability {compute_capability()}"

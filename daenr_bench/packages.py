@@ -46,7 +46,7 @@ def conflicts(packages: dict[str, str], no_gpu: str | None) -> tuple[str, ...]:
         )
     elif "onnxruntime-gpu" in packages and no_gpu is not None:
         found.append(
-            f"onnxruntime-gpu is installed and will run on the CPU, because there is {no_gpu}; "
+            f"onnxruntime-gpu is installed and will run on the CPU: {no_gpu}; "
             "pip uninstall onnxruntime-gpu, then pip install 'daenr[cpu]'"
         )
     return tuple(found)

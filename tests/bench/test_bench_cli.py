@@ -1,0 +1,168 @@
+"""`daenr-bench run` from end to end, its exit codes, and bad input in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bench_factory import GRAPHS, FakeBackend, FakeClock
+from click.testing import CliRunner, Result
+
+import daenr_bench
+from daenr_bench.cli import main
+from daenr_export.runtime import registry
+from daenr_export.runtime.registry import BackendStatus
+
+Invoke = Callable[..., Result]
+
+
+@pytest.fixture
+def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, shared_timed_bundle: Path) -> Callable[..., FakeBackend]:
+    """Let the only backend be a fake."""
+
+    def fake(**options: object) -> FakeBackend:
+        backend = FakeBackend(shared_timed_bundle, FakeClock(), **options)  # type: ignore[arg-type]
+        why = backend.why_unavailable()
+        monkeypatch.setattr(registry, "backends", lambda: (BackendStatus("fake", why is None, why or ""),))
+        monkeypatch.setattr(registry, "_make", {"fake": backend}.__getitem__)
+        return backend
+
+    return fake
+
+
+def assert_one_line(result: Result, *fragments: str) -> None:
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("daenr-bench")
+    for fragment in fragments:
+        assert fragment in line
+
+
+def test_a_bundle_is_measured_from_end_to_end(invoke: Invoke, shared_timed_bundle: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    result = invoke("run", shared_timed_bundle, "--samples", 700, "--json", "results.json")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    for graph in GRAPHS:
+        assert re.search(
+            rf"^{graph} +onnxruntime +fp32 +ok, \de-\d\d +[\d.]+ +[\d.]+ +[\d.]+ +700 +1\.00$", result.stdout, re.M
+        )
+    assert "of which the harness itself: p50 " in result.stdout
+    assert "skipped tensorrt" in result.stdout
+    assert result.stdout.endswith("tiny.daenr: pass\nwrote results.json and results.npz\n")
+    document = daenr_bench.Result.from_json((tmp_path / "results.json").read_text("utf-8"))
+    assert document.verdict.value == "pass"
+    assert document.machine.cores >= document.machine.usable_cores >= 1
+    assert document.packages["numpy"]
+    assert {"tensorrt", "tensorrt-rtx"} <= {skip.backend for skip in document.skipped} | {
+        measurement.backend for measurement in document.measurements
+    }
+    assert all(
+        measurement.latency is not None and measurement.latency.percentiles["p99"].refused is None
+        for measurement in document.measurements
+    )
+
+
+def test_too_few_samples_are_said_to_be(invoke: Invoke, fake: Callable[..., FakeBackend], timed_bundle: Path) -> None:
+    fake()
+    result = invoke("run", timed_bundle, "--samples", 30)
+    assert result.exit_code == 0, result.output
+    assert "note: refused: p99 (30 samples, at least 662 are needed)" in result.stdout
+
+
+def test_a_wrong_answer_is_exit_code_1(invoke: Invoke, fake: Callable[..., FakeBackend], timed_bundle: Path) -> None:
+    fake(spoil=lambda number, answer: answer + 1)
+    result = invoke("run", timed_bundle, "--graph", "responses")
+    assert result.exit_code == 1
+    assert re.search(r"^responses +fake +fp32 +WRONG +– +– +– +– +–$", result.stdout, re.M)
+    assert "WRONG responses on fake: responses: error" in result.stdout
+    assert result.stdout.endswith("tiny.daenr: fail\n")
+
+
+def test_nothing_to_measure_is_exit_code_3(
+    invoke: Invoke, fake: Callable[..., FakeBackend], timed_bundle: Path, tmp_path: Path
+) -> None:
+    fake(reason="fake: no driver")
+    result = invoke("run", timed_bundle, "--json", "results.json")
+    assert result.exit_code == 3
+    assert "skipped fake: no driver\n" in result.stdout
+    assert "tiny.daenr: cannot tell\n" in result.stdout
+    assert json.loads((tmp_path / "results.json").read_text("utf-8"))["measurements"] == []
+
+
+def test_ctrl_c_reports_what_was_measured(
+    invoke: Invoke, fake: Callable[..., FakeBackend], timed_bundle: Path, tmp_path: Path
+) -> None:
+    backend = fake()
+
+    def interrupted(number: int, _: int) -> int:
+        if number == 700:
+            raise KeyboardInterrupt
+        return 1000
+
+    backend._latency_ns = interrupted
+    result = invoke("run", timed_bundle, "--graph", "encoder", "--json", "results.json")
+    assert result.exit_code == 130
+    assert "tiny.daenr: pass (interrupted: not all was measured)" in result.stdout
+    document = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert document["complete"] is False
+    assert 0 < document["measurements"][0]["latency"]["n"] < 1000
+
+
+def test_unknown_names_are_one_line(invoke: Invoke, timed_bundle: Path) -> None:
+    assert_one_line(
+        invoke("run", timed_bundle, "--backend", "opnvino"), "'opnvino': is not known", "did you mean openvino?"
+    )
+    assert_one_line(invoke("run", timed_bundle, "--graph", "joint"), "has no graph 'joint', only encoder, readout")
+    assert_one_line(invoke("run", timed_bundle, "--samples", "0"), "--samples")
+    assert_one_line(invoke("run"), "Missing argument 'BUNDLE'")
+    assert_one_line(invoke("rnu", timed_bundle), "rnu")
+
+
+def test_a_bundle_that_is_missing_or_was_edited_is_one_line(invoke: Invoke, timed_bundle: Path, tmp_path: Path) -> None:
+    assert_one_line(invoke("run", tmp_path / "absent.daenr"), "absent.daenr: does not exist")
+    graph = timed_bundle / "graphs" / "encoder.onnx"
+    graph.write_bytes(graph.read_bytes()[:-1] + b"\0")
+    assert_one_line(invoke("run", timed_bundle), "encoder.onnx: was changed: its sha256 is not the one")
+
+
+def test_where_the_result_cannot_be_written_is_said_before_measuring(
+    invoke: Invoke, fake: Callable[..., FakeBackend], timed_bundle: Path, tmp_path: Path
+) -> None:
+    backend = fake()
+    assert_one_line(invoke("run", timed_bundle, "--json", tmp_path), "is a folder")
+    assert_one_line(invoke("run", timed_bundle, "--json", "results.npz"), "results.npz: is where the raw samples go")
+    assert backend.calls == 0
+
+
+def test_help_tells_examples_and_exit_codes_and_loads_no_engine() -> None:
+    script = """
+        import sys
+        from click.testing import CliRunner
+        from daenr_bench.cli import main
+        for arguments in ([], ["--help"], ["run", "--help"], ["doctor", "--help"]):
+            print(CliRunner().invoke(main, arguments).output)
+        print(sorted(set(sys.modules) & {"torch", "onnx", "onnxruntime", "openvino", "tensorrt_rtx", "pycuda"}))
+    """
+    script = "\n".join(line.removeprefix("        ") for line in script.splitlines())
+    run = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, env=os.environ)
+    assert "daenr-bench run cae_fr2.daenr --checkpoint cae_fr2.pt --json results.json" in run.stdout
+    assert "Exit codes: 0 pass, 1 an answer is wrong, 2 unusable input" in run.stdout
+    assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_public_surface() -> None:
+    assert daenr_bench.__all__ == ["Plan", "Report", "Result", "benchmark"]
