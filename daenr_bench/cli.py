@@ -76,11 +76,11 @@ def run(
 ) -> None:
     """See _RUN_HELP."""
     from daenr_bench.back_to_back import Plan
-    from daenr_bench.run import benchmark, samples_beside
+    from daenr_bench.run import benchmark, check_output
     from daenr_bench.table import print_result
 
     if json_file is not None:
-        samples_beside(json_file)  # minutes of measuring must not end with a path that cannot be written
+        check_output(json_file)
     plan = Plan(samples=samples, seed=seed)
     report = benchmark(bundle, checkpoint=checkpoint, backends=backends or None, graphs=graphs or None, plan=plan)
     print_result(report.result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -63,6 +64,17 @@ def samples_beside(path: Path) -> Path:
     if path.suffix == ".npz":
         raise DaenrError(path, "is where the raw samples go", "give the result a name that ends in .json")
     return path.with_suffix(".npz")
+
+
+def check_output(path: Path) -> None:
+    """Raise DaenrError unless a result can be written to a path: a measurement must not be lost at its very end."""
+    samples_beside(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise DaenrError(path, f"cannot be written ({error.strerror})", "choose another output") from error
 
 
 def benchmark(

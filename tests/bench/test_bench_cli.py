@@ -145,6 +145,8 @@ def test_where_the_result_cannot_be_written_is_said_before_measuring(
     backend = fake()
     assert_one_line(invoke("run", timed_bundle, "--json", tmp_path), "is a folder")
     assert_one_line(invoke("run", timed_bundle, "--json", "results.npz"), "results.npz: is where the raw samples go")
+    (tmp_path / "file").touch()
+    assert_one_line(invoke("run", timed_bundle, "--json", tmp_path / "file" / "results.json"), "cannot be written (")
     assert backend.calls == 0
 
 
