@@ -45,7 +45,14 @@ Exit codes: 0 pass, 1 fail, 2 unusable input, 3 nothing could be run here.
 """
 
 
-@click.group(cls=Group, name="daenr-export", invoke_without_command=True, help=_HELP)
+@click.group(
+    name="daenr-export",
+    cls=Group,
+    invoke_without_command=True,
+    help=_HELP,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="daenr")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Checkpoint that daenr-train fit wrote.")
 @click.option(
     "--output",

@@ -20,6 +20,7 @@ from daenr_export.reference_backend import ReferenceBackend
 from daenr_export.runs import ALL, FEW, OnnxGraph, Run, Witness, run_graph
 from daenr_export.runtime import registry
 from daenr_export.runtime.protocol import Backend
+from daenr_export.runtime.registry import BackendStatus
 from daenr_export.tensorrt.inspection import inspect_engine
 from daenr_train.spec import ModelSpec
 
@@ -92,14 +93,18 @@ def verify(
     bundle = Bundle.open(path)
     runs: list[Run] = []
     checks = [_files(bundle), _graphs(bundle)]
-    for name in _all_names() if backends is None else dict.fromkeys(backends):
-        progress(f"verifying on {name}")
+    for status in _statuses() if backends is None else [BackendStatus(name, True) for name in dict.fromkeys(backends)]:
+        if not status.available:
+            reason = status.reason.removeprefix(f"{status.name}: ")
+            checks.append(Check(status.name, Verdict.CANNOT_TELL, reason))
+            continue
+        progress(f"verifying on {status.name}")
         try:
-            found = _Runner(bundle, _pick(name)).run_all()
+            found = _Runner(bundle, _pick(status.name)).run_all()
         except BackendUnavailableError as error:
             if backends is not None:
                 raise
-            checks.append(Check(name, Verdict.CANNOT_TELL, f"{error.problem}; {error.remedy}"))
+            checks.append(Check(status.name, Verdict.CANNOT_TELL, str(error)))
         else:
             runs += found
     checks += _engines(bundle, backends)
@@ -107,8 +112,9 @@ def verify(
     return VerifyReport(str(bundle.path), manifest.sha256, manifest.model.name, tuple(runs), tuple(checks))
 
 
-def _all_names() -> list[str]:
-    return [*(status.name for status in registry.backends()), reference_backend.NAME]
+def _statuses() -> list[BackendStatus]:
+    reason = ReferenceBackend().why_unavailable()
+    return [*registry.backends(), BackendStatus(reference_backend.NAME, reason is None, reason or "")]
 
 
 def _pick(name: str) -> Backend:

@@ -42,7 +42,7 @@ def test_the_documented_command_makes_a_verified_bundle(checkpoint):
         assert ("tensorrt-rtx" in rows[graph]) == HAS_RTX
     assert "pass" in rows["onnxruntime"]
     assert f"{checkpoint.with_suffix('.daenr')}: pass" in result.stdout
-    assert "next: daenr-bench" in result.stdout
+    assert "next: daenr-bench run" in result.stdout
 
 
 def test_verify_prints_a_table_and_writes_json(shared_export, tmp_path):
@@ -64,7 +64,7 @@ def test_verify_leaves_with_1_where_an_answer_is_wrong(exported, tmp_path):
 
 
 def test_verify_leaves_with_3_where_nothing_can_run(shared_export, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("daenr_export.verify"), "_all_names", list)
+    monkeypatch.setattr(importlib.import_module("daenr_export.verify"), "_statuses", list)
     result = run("verify", shared_export.bundle)
     assert result.exit_code == 3
     assert result.stdout.endswith(": cannot tell\n")

@@ -45,7 +45,7 @@ def only(monkeypatch):
     """Let verification find one backend and nothing else."""
 
     def use(backend):
-        monkeypatch.setattr(verify, "_all_names", lambda: [backend.name])
+        monkeypatch.setattr(verify, "_statuses", lambda: [BackendStatus(backend.name, True)])
         monkeypatch.setattr(verify, "_pick", lambda _: backend)
 
     return use
