@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from daenr_common.errors import CheckpointError
 from daenr_export.bundle import (
     CheckpointEntry,
     EngineEntry,
@@ -57,8 +58,16 @@ def describe(
 
 
 def pixels_of(checkpoint: Checkpoint) -> Pixels:
-    """How pixels become the images that the model was trained on."""
-    return Pixels(checkpoint.preprocessing["scale"], checkpoint.preprocessing["offset"])
+    """How pixels become the images that the model was trained on.
+
+    Raises:
+        CheckpointError: the checkpoint does not say.
+    """
+    try:
+        return Pixels(float(checkpoint.preprocessing["scale"]), float(checkpoint.preprocessing["offset"]))
+    except (KeyError, TypeError, ValueError) as error:
+        problem = f"is {checkpoint.preprocessing!r}, expected numbers for scale and offset"
+        raise CheckpointError("preprocessing of the checkpoint", problem, "fit the model again") from error
 
 
 def tools() -> dict[str, str]:

@@ -15,6 +15,7 @@ from daenr_export.graphs.make import Graph, make_graphs
 from daenr_export.graphs.reference import make_golden
 from daenr_export.measure import measure
 from daenr_export.options import Options
+from daenr_export.runtime.gate import RANGE_TOLERANCE
 from daenr_export.tensorrt import Flavour
 from daenr_train.checkpoint import Checkpoint, load_checkpoint
 
@@ -70,7 +71,7 @@ def _require_images(checkpoint: Checkpoint, path: Path) -> None:
     if images.dtype != "float32" or images.ndim != 4 or images.shape[1:] != (1, 32, 32) or not len(images):
         problem = f"has example_images of {images.dtype} {images.shape}, expected float32 (N, 1, 32, 32) with N ≥ 1"
         raise CheckpointError(path, problem, "fit the model again")
-    if abs(images).max() > 1:
+    if abs(images).max() > 1 + RANGE_TOLERANCE:
         raise CheckpointError(path, "has example_images outside of [-1, 1]", "fit the model again")
 
 

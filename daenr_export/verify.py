@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from daenr_common.errors import BackendUnavailableError
-from daenr_common.verdict import Check, Verdict, overall
+from daenr_common.verdict import Check, Verdict
 from daenr_export import reference_backend
 from daenr_export.bundle import Bundle
 from daenr_export.golden import Golden
@@ -37,6 +37,7 @@ class VerifyReport:
         bundle: its path.
         manifest_sha256: which bundle that was.
         model: name of the model.
+        graphs: what the bundle holds.
         runs: every graph that was run, with what was measured.
         checks: what was checked beside that: the files, the set of graphs, the engines, backends that cannot run.
     """
@@ -44,17 +45,21 @@ class VerifyReport:
     bundle: str
     manifest_sha256: str
     model: str
+    graphs: tuple[str, ...]
     runs: tuple[Run, ...]
     checks: tuple[Check, ...]
 
     @property
     def verdict(self) -> Verdict:
-        """FAIL if anything failed, PASS if at least one run passed, else CANNOT_TELL.
+        """FAIL if anything failed, PASS if every graph was run, else CANNOT_TELL.
 
         Whole files and well-formed engines prove nothing about answers, so they alone are never a pass.
         """
-        failed = [check.verdict for check in self.checks if check.verdict is Verdict.FAIL]
-        return overall([*failed, *(run.verdict for run in self.runs)])
+        verdicts = {*(check.verdict for check in self.checks), *(run.verdict for run in self.runs)}
+        if Verdict.FAIL in verdicts:
+            return Verdict.FAIL
+        was_run = {run.graph for run in self.runs}
+        return Verdict.PASS if self.graphs and was_run.issuperset(self.graphs) else Verdict.CANNOT_TELL
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `schema_version` tells their layout."""
@@ -63,6 +68,7 @@ class VerifyReport:
             "bundle": self.bundle,
             "manifest_sha256": self.manifest_sha256,
             "model": self.model,
+            "graphs": list(self.graphs),
             "verdict": self.verdict.value,
             "runs": [run.to_json() for run in self.runs],
             "checks": [{**asdict(check), "verdict": check.verdict.value} for check in self.checks],
@@ -99,17 +105,19 @@ def verify(
             checks.append(Check(status.name, Verdict.CANNOT_TELL, reason))
             continue
         progress(f"verifying on {status.name}")
-        try:
-            found = _Runner(bundle, _pick(status.name)).run_all()
-        except BackendUnavailableError as error:
-            if backends is not None:
-                raise
-            checks.append(Check(status.name, Verdict.CANNOT_TELL, str(error)))
-        else:
-            runs += found
+        found, not_run = _Runner(bundle, _pick(status.name), must_run=backends is not None).run_all()
+        runs += found
+        checks += not_run
     checks += _engines(bundle, backends)
     manifest = bundle.manifest
-    return VerifyReport(str(bundle.path), manifest.sha256, manifest.model.name, tuple(runs), tuple(checks))
+    return VerifyReport(
+        bundle=str(bundle.path),
+        manifest_sha256=manifest.sha256,
+        model=manifest.model.name,
+        graphs=tuple(in_order(manifest.graphs)),
+        runs=tuple(runs),
+        checks=tuple(checks),
+    )
 
 
 def _statuses() -> list[BackendStatus]:
@@ -160,21 +168,29 @@ def _engines(bundle: Bundle, backends: Sequence[str] | None) -> list[Check]:
 
 
 class _Runner:
-    """Runs the graphs of a bundle on one backend."""
+    """Runs the graphs of a bundle on one backend; one that must run them raises where it cannot."""
 
-    def __init__(self, bundle: Bundle, backend: Backend) -> None:
+    def __init__(self, bundle: Bundle, backend: Backend, *, must_run: bool) -> None:
         self._bundle = bundle
         self._backend = backend
+        self._must_run = must_run
         self._golden = Golden(bundle.golden(), bundle.path / bundle.manifest.golden.file)
         self._is_reference = backend.name == reference_backend.NAME
 
-    def run_all(self) -> list[Run]:
-        """Run every graph.
-
-        Raises:
-            BackendUnavailableError: the backend does not open one of them.
-        """
-        return [run for name in in_order(self._bundle.manifest.graphs) for run in self._run(name)]
+    def run_all(self) -> tuple[list[Run], list[Check]]:
+        """Run every graph; for those that the backend does not open, say why."""
+        runs: list[Run] = []
+        not_run: list[Check] = []
+        for name in in_order(self._bundle.manifest.graphs):
+            try:
+                runs += self._run(name)
+            except BackendUnavailableError as error:
+                if self._must_run:
+                    raise
+                not_run.append(Check(f"{self._backend.name} / {name}", Verdict.CANNOT_TELL, str(error)))
+        if runs or not not_run:
+            return runs, not_run
+        return runs, [Check(self._backend.name, Verdict.CANNOT_TELL, not_run[0].reason)]
 
     def _run(self, name: str) -> Iterator[Run]:
         manifest, graph = self._bundle.manifest, self._bundle.graph(name)

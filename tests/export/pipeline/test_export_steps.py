@@ -171,6 +171,9 @@ def test_a_checkpoint_without_usable_images_is_refused(tmp_path):
     none = write_checkpoint(tmp_path / "none.pt", n_images=5, example_images=images(5)[:0])
     with pytest.raises(CheckpointError, match=r"none.pt: has example_images of float32 \(0, 1, 32, 32\)"):
         daenr_export.export(none)
+    unscaled = write_checkpoint(tmp_path / "unscaled.pt", preprocessing={"scale": 1.0})
+    with pytest.raises(CheckpointError, match="expected numbers for scale and offset"):
+        daenr_export.export(unscaled, input="uint8")
     bright = write_checkpoint(tmp_path / "bright.pt", example_images=images(5) * 3)
     with pytest.raises(CheckpointError, match="has example_images outside of"):
         daenr_export.export(bright)

@@ -148,16 +148,40 @@ def test_a_manifest_without_tolerances_is_an_error(exported):
         daenr_export.verify(exported, ["onnxruntime"])
 
 
-def test_nothing_that_ran_is_cannot_tell_however_whole_the_files(shared_export, monkeypatch):
-    def unavailable(name):
-        raise BackendUnavailableError(f"backend {name}", "cannot run here", "install it")
+@pytest.mark.parametrize("available", [True, False])
+def test_nothing_that_ran_is_cannot_tell_however_whole_the_files(shared_export, monkeypatch, available):
+    class Refusing:
+        name = "refusing"
 
-    monkeypatch.setattr(verify, "_pick", unavailable)
+        def open(self, graph):
+            raise BackendUnavailableError("refusing", f"does not open {graph.spec.name}", "try another")
+
+    status = BackendStatus("refusing", available, "refusing: is not here")
+    monkeypatch.setattr(verify, "_statuses", lambda: [status])
+    monkeypatch.setattr(verify, "_pick", lambda _: Refusing())
     report = daenr_export.verify(shared_export.bundle)
     assert report.runs == ()
     assert report.verdict is Verdict.CANNOT_TELL
-    unknown = {check.subject for check in report.checks if check.verdict is Verdict.CANNOT_TELL}
-    assert unknown >= {"onnxruntime", "onnx-reference", "tensorrt-rtx"}
+    (check,) = (check for check in report.checks if check.subject == "refusing")
+    assert check.verdict is Verdict.CANNOT_TELL
+    assert check.reason == ("refusing: does not open encoder; try another" if available else "is not here")
+
+
+def test_a_graph_that_nothing_opens_is_no_pass(exported):
+    replace_file(exported, "graphs/joint.onnx", b"no graph, whatever its hash")
+    report = daenr_export.verify(exported)
+    assert "joint" not in {run.graph for run in report.runs}
+    assert {run.verdict for run in report.runs} == {Verdict.PASS}
+    reasons = {check.subject: check for check in report.checks}
+    assert reasons["onnxruntime / joint"].verdict is Verdict.CANNOT_TELL
+    # Where TensorRT is installed it finds that the engine's source is none; else nothing could be told about it.
+    assert report.verdict is (Verdict.FAIL if report_has_failed_source(report) else Verdict.CANNOT_TELL)
+    with pytest.raises(BackendUnavailableError, match="does not open the graph joint"):
+        daenr_export.verify(exported, ["onnxruntime"])
+
+
+def report_has_failed_source(report):
+    return any(check.subject.endswith(": source") and check.verdict is Verdict.FAIL for check in report.checks)
 
 
 def test_a_backend_that_is_named_must_run(shared_export):
