@@ -13,10 +13,10 @@ from daenr_bench.quiet import Answers
 from daenr_bench.result import Skip
 from daenr_common.errors import BackendUnavailableError, DaenrError
 from daenr_export.bundle import Bundle
-from daenr_export.golden import Golden, in_batches
-from daenr_export.parity import Comparison, Tolerance, answer_all, compare, from_manifest
-from daenr_export.runs import Witness
+from daenr_export.bundle.golden import Golden, in_batches
 from daenr_export.runtime.protocol import Array, Backend, Session
+from daenr_export.verification.parity import Comparison, Tolerance, answer_all, compare, from_manifest
+from daenr_export.verification.runs import Witness
 
 BATCH = 1
 """A rig answers one image at a time."""

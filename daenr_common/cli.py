@@ -29,6 +29,9 @@ class Group(click.Group):
             sys.exit(super().main(*args, **kwargs) or 0)
         except DaenrError as error:
             _fail(f"{self.name}: {error}", 2)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message())
+            sys.exit(2)
         except click.UsageError as error:
             command = error.ctx.command_path if error.ctx else self.name
             _fail(f"{command}: {' '.join(error.format_message().split())} (see {command} --help)", 2)

@@ -10,8 +10,6 @@ Loading and running a bundle needs numpy and a backend; `export` and `verify` br
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from daenr_common.errors import (
@@ -31,8 +29,8 @@ from daenr_export.runtime.model import Model, load
 from daenr_export.runtime.registry import backends
 
 if TYPE_CHECKING:
-    from daenr_export.export import export
-    from daenr_export.verify import verify
+    from daenr_export.exporting.export import export
+    from daenr_export.verification.verify import verify
 
 __all__ = [
     "BackendUnavailableError",
@@ -53,27 +51,15 @@ __all__ = [
     "verify",
 ]
 
-_LAZY = ("export", "verify")
-"""Functions that live in the module of their own name."""
+_LAZY = {"export": "daenr_export.exporting.export", "verify": "daenr_export.verification.verify"}
+"""Functions that need more than numpy, and the modules that they live in."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{name}"), name)
+    return getattr(importlib.import_module(_LAZY[name]), name)
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_LAZY})
-
-
-class _Package(ModuleType):
-    """A package in which `export` and `verify` stay functions: importing a module sets it on its package."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in _LAZY and isinstance(value, ModuleType):
-            value = getattr(value, name)
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

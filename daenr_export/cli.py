@@ -9,7 +9,7 @@ import click
 
 from daenr_common.cli import Group
 from daenr_common.files import atomic_file
-from daenr_export import options
+from daenr_export.exporting import options
 
 _HELP = """Export a trained DAE-NR model as a bundle: ONNX graphs, TensorRT engines, golden answers, manifest.
 
@@ -112,7 +112,7 @@ def main(
     if checkpoint is None:
         raise click.UsageError("Missing option '--checkpoint'.")
     from daenr_export import report
-    from daenr_export.export import export
+    from daenr_export.exporting.export import export
 
     made = export(
         checkpoint,
@@ -137,7 +137,7 @@ def main(
 def verify_command(context: click.Context, bundle: Path, backends: tuple[str, ...], json_file: Path | None) -> None:
     """See _VERIFY_HELP."""
     from daenr_export import report
-    from daenr_export.verify import verify
+    from daenr_export.verification.verify import verify
 
     found = verify(bundle, backends or None, progress=_progress)
     if json_file is not None:

@@ -10,10 +10,10 @@ import click
 from daenr_common.cli import print_table
 from daenr_common.verdict import Check, Verdict, overall
 from daenr_export.bundle import EngineEntry, Manifest
-from daenr_export.export import ExportReport
+from daenr_export.exporting.export import ExportReport
 from daenr_export.graphs.names import in_order
-from daenr_export.runs import Run
-from daenr_export.verify import VerifyReport
+from daenr_export.verification.runs import Run
+from daenr_export.verification.verify import VerifyReport
 
 NONE = "–"
 

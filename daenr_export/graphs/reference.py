@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from daenr_common.errors import ExportError
-from daenr_export.golden import FEATURES, MAX_IMAGES, key
+from daenr_export.bundle.golden import FEATURES, MAX_IMAGES, key
 from daenr_export.graphs.names import cuts_of
 from daenr_export.graphs.pixels import Pixels
 from daenr_export.runtime.protocol import Array
@@ -16,7 +16,7 @@ from daenr_train.models import DaeNr, inference_parts
 
 
 def make_golden(model: DaeNr, images: Array, pixels: Pixels | None = None) -> dict[str, Array]:
-    """The arrays of a golden file (see `daenr_export.golden`).
+    """The arrays of a golden file (see `daenr_export.bundle.golden`).
 
     Computed in float64 and rounded once to float32; codes are int64. Graphs of features are fed with the rounded
     features, because that is what a rig can feed them with.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from daenr_common.errors import DaenrError
 from daenr_export.bundle import Bundle, Manifest
+from daenr_export.bundle.golden import Golden, in_batches
 from daenr_export.runtime import registry
 from daenr_export.runtime.gate import Gate
 from daenr_export.runtime.protocol import Array, Backend, BatchRange, GraphSpec, Session
@@ -98,6 +99,11 @@ class Model:
         return {name: self.manifest.graph_spec(name) for name in self.manifest.graphs}
 
     @property
+    def golden(self) -> dict[str, Array]:
+        """Images that came with the bundle, and what the PyTorch model answered (see `daenr_export.bundle.golden`)."""
+        return self._bundle.golden()
+
+    @property
     def batch(self) -> BatchRange:
         """The batch sizes that every graph takes."""
         ranges = [graph.batch for graph in self.manifest.graphs.values()]
@@ -141,16 +147,16 @@ class Model:
         return dict(zip(opened.outputs, opened.session.run(opened.gate(batch)), strict=True))
 
     def warm_up(self, graphs: Iterable[str] | None = None, *, runs: int = 3) -> None:
-        """Open graphs and run each a few times, so that the first frame is answered like any other.
+        """Open graphs and run each a few times on real images, so that the first frame is answered like any other.
 
         Args:
             graphs: their names; None for all.
             runs: how often, at the batch size that the bundle is tuned for.
         """
+        golden = Golden(self.golden, self._bundle.path / self.manifest.golden.file)
         for name in self.manifest.graphs if graphs is None else graphs:
             session = (self._open.get(name) or self._open_graph(name)).session
-            source = session.spec.input
-            batch = np.zeros((session.spec.batch.opt, *source.shape), source.numpy_dtype)
+            batch = next(in_batches(golden.inputs(session.spec), session.spec.batch.opt))
             for _ in range(runs):
                 session.run(batch)
 

@@ -18,7 +18,7 @@ def encoder_stages(spec: ModelSpec, first: int, last: int) -> nn.Sequential:
             nn.Sequential(
                 nn.Conv2d(channels[stage - 1], channels[stage], spec.kernel, spec.stride, spec.padding, bias=False),
                 nn.BatchNorm2d(channels[stage]),
-                nn.ELU(),
+                nn.ELU(inplace=True),
             )
             for stage in range(first, last + 1)
         )
@@ -32,7 +32,7 @@ def decoder_stages(spec: ModelSpec) -> nn.Sequential:
         nn.Sequential(
             nn.ConvTranspose2d(channels[i], channels[i + 1], spec.kernel, spec.stride, spec.padding, bias=False),
             nn.BatchNorm2d(channels[i + 1]),
-            nn.ELU(),
+            nn.ELU(inplace=True),
         )
         for i in range(3)
     ]

@@ -10,10 +10,10 @@ import bundle_factory as factory
 import numpy as np
 
 from daenr_export.bundle import Bundle, write_bundle
-from daenr_export.golden import Golden, key
-from daenr_export.parity import to_manifest
+from daenr_export.bundle.golden import Golden, key
 from daenr_export.runtime.protocol import Array, BatchRange, BundleGraph
 from daenr_export.runtime.session import CallSession
+from daenr_export.verification.parity import to_manifest
 
 GRAPHS = ("encoder", "readout", "responses")
 IMAGES = 8

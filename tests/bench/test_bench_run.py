@@ -261,7 +261,7 @@ def shared_tiny_bundle_without_answers(tmp_path: Path) -> Path:
         writer.add("graphs/responses.onnx", factory.onnx_graph("responses"))
         entry = writer.add_golden({"image": factory.some_images(2)}, images=2)
         manifest = factory.manifest_of(["responses"], entry)
-        from daenr_export.parity import to_manifest
+        from daenr_export.verification.parity import to_manifest
 
         writer.finish(replace(manifest, tolerances=to_manifest(["fp32"])))
     return path

@@ -22,12 +22,12 @@ from daenr_bench.eager import EagerBackend
 from daenr_common import extras
 from daenr_common.errors import BackendUnavailableError, CheckpointError
 from daenr_export.bundle import Bundle, GraphEntry, write_bundle
-from daenr_export.golden import Golden
+from daenr_export.bundle.golden import Golden
 from daenr_export.graphs.names import cuts_of
 from daenr_export.graphs.pixels import Pixels
 from daenr_export.graphs.reference import make_golden
-from daenr_export.parity import to_manifest
 from daenr_export.runtime.protocol import BatchRange, GraphSpec, TensorSpec
+from daenr_export.verification.parity import to_manifest
 from daenr_train.checkpoint import load_checkpoint
 
 PIXELS = Pixels(1 / 127.5, -1.0)

@@ -8,7 +8,7 @@ import pytest
 from bundle_factory import make_bundle
 
 if TYPE_CHECKING:
-    from daenr_export.export import ExportReport
+    from daenr_export.exporting.export import ExportReport
 
 
 @pytest.fixture(scope="session")

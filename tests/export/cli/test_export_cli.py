@@ -64,7 +64,7 @@ def test_verify_leaves_with_1_where_an_answer_is_wrong(exported, tmp_path):
 
 
 def test_verify_leaves_with_3_where_nothing_can_run(shared_export, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("daenr_export.verify"), "_statuses", list)
+    monkeypatch.setattr(importlib.import_module("daenr_export.verification.verify"), "_statuses", list)
     result = run("verify", shared_export.bundle)
     assert result.exit_code == 3
     assert result.stdout.endswith(": cannot tell\n")

@@ -9,16 +9,16 @@ from model_factory import images, random_model
 
 from daenr_common.extras import is_installed
 from daenr_common.verdict import Verdict
-from daenr_export.engines import build_engines
-from daenr_export.golden import Golden
+from daenr_export.bundle.golden import Golden
+from daenr_export.exporting.engines import build_engines
+from daenr_export.exporting.options import Options
 from daenr_export.graphs.make import Graph, make_graphs
 from daenr_export.graphs.reference import make_golden
-from daenr_export.options import Options
-from daenr_export.parity import TOLERANCES
-from daenr_export.runs import OnnxGraph, Run, Sampling, run_graph
 from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from daenr_export.runtime.protocol import BatchRange, GraphSpec
 from daenr_export.tensorrt import RTX
+from daenr_export.verification.parity import TOLERANCES
+from daenr_export.verification.runs import OnnxGraph, Run, Sampling, run_graph
 from daenr_train.spec import model_names
 
 pytestmark = pytest.mark.slow

@@ -26,10 +26,11 @@ from daenr_common.errors import (
 from daenr_common.extras import is_installed
 from daenr_common.files import sha256_of_file
 from daenr_common.verdict import Verdict
-from daenr_export import engines, measure, parity
 from daenr_export.bundle import Bundle
-from daenr_export.options import Options, parse_batch
+from daenr_export.exporting import engines, measure
+from daenr_export.exporting.options import Options, parse_batch
 from daenr_export.runtime.protocol import BatchRange
+from daenr_export.verification import parity
 
 HAS_RTX = is_installed("tensorrt_rtx")
 GRAPHS = {"encoder", "decoder", "readout", "responses", "reconstruction", "joint"}

@@ -6,7 +6,7 @@ import torch
 from model_factory import images, random_model
 
 from daenr_common.errors import BundleError, ExportError
-from daenr_export.golden import MAX_IMAGES, Golden, batch_sizes
+from daenr_export.bundle.golden import MAX_IMAGES, Golden, batch_sizes
 from daenr_export.graphs.pixels import Pixels
 from daenr_export.graphs.reference import make_golden
 from daenr_export.runtime.protocol import BatchRange, GraphSpec, TensorSpec

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from daenr_common.errors import BundleError
-from daenr_export.parity import (
+from daenr_export.verification.parity import (
     TOLERANCES,
     Tolerance,
     answer_all,

@@ -13,14 +13,14 @@ import daenr_export
 from daenr_common.errors import BackendUnavailableError, BundleError, DaenrError
 from daenr_common.extras import is_installed
 from daenr_common.verdict import Verdict
-from daenr_export import runs
-from daenr_export.reference_backend import ReferenceBackend
 from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from daenr_export.runtime.registry import BackendStatus
 from daenr_export.runtime.session import CallSession
+from daenr_export.verification import runs
+from daenr_export.verification.reference_backend import ReferenceBackend
 
 # The package's attribute of this name is the function.
-verify = importlib.import_module("daenr_export.verify")
+verify = importlib.import_module("daenr_export.verification.verify")
 needs_rtx = pytest.mark.skipif(not is_installed("tensorrt_rtx"), reason="tensorrt-rtx-cu12 is not installed")
 
 

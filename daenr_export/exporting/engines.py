@@ -8,9 +8,9 @@ from typing import cast
 
 from daenr_common.errors import ExportError
 from daenr_export.bundle import EngineEntry
-from daenr_export.describe import engine_file
+from daenr_export.exporting.describe import engine_file
+from daenr_export.exporting.options import Options
 from daenr_export.graphs.make import Graph
-from daenr_export.options import Options
 from daenr_export.runtime.protocol import GraphSpec
 from daenr_export.tensorrt import Flavour, Precision, build_engine
 

@@ -7,13 +7,13 @@ from importlib.metadata import version
 
 from daenr_common.errors import ExportError
 from daenr_export.bundle import Parity
-from daenr_export.golden import Golden
+from daenr_export.bundle.golden import Golden
 from daenr_export.graphs.make import Graph
-from daenr_export.parity import TOLERANCES
-from daenr_export.reference_backend import ReferenceBackend
-from daenr_export.runs import FEW, OnnxGraph, Run, Sampling, run_graph
 from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from daenr_export.runtime.protocol import Backend, BatchRange, GraphSpec
+from daenr_export.verification.parity import TOLERANCES
+from daenr_export.verification.reference_backend import ReferenceBackend
+from daenr_export.verification.runs import FEW, OnnxGraph, Run, Sampling, run_graph
 
 
 def measure(graphs: Mapping[str, Graph], golden: Golden, batch: BatchRange) -> dict[str, tuple[Parity, ...]]:

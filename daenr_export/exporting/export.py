@@ -14,11 +14,11 @@ from daenr_common.errors import CheckpointError, DaenrError
 from daenr_common.extras import require
 from daenr_export.bundle import Manifest
 from daenr_export.bundle.writer import refuse_output
-from daenr_export.options import DEFAULT_BATCH, Options
+from daenr_export.exporting.options import DEFAULT_BATCH, Options
 from daenr_export.runtime.protocol import BatchRange
 from daenr_export.tensorrt import choose_flavour
 from daenr_export.tensorrt.flavour import Choice
-from daenr_export.verify import VerifyReport, verify
+from daenr_export.verification.verify import VerifyReport, verify
 
 SUFFIX = ".daenr"
 
@@ -85,7 +85,7 @@ def export(
     flavour = choose_flavour(cast("Choice", options.trt_flavour)) if options.trt else None
     with clock.step("starting PyTorch and its ONNX exporter"):
         _check_packages()
-        from daenr_export.making import make_bundle
+        from daenr_export.exporting.make_bundle import make_bundle
     manifest = make_bundle(checkpoint_path, output, options, flavour, clock.step, force=force)
     with clock.step("verifying the bundle"):
         verification = verify(output, progress=progress)

@@ -21,11 +21,11 @@ from daenr_export.bundle import (
     Preprocessing,
     RecordingEntry,
 )
+from daenr_export.exporting.options import Options
 from daenr_export.graphs.make import Graph
 from daenr_export.graphs.pixels import Pixels
-from daenr_export.options import Options
-from daenr_export.parity import to_manifest
 from daenr_export.runtime.protocol import BatchRange
+from daenr_export.verification.parity import to_manifest
 from daenr_train.checkpoint import VERSION, Checkpoint
 
 _PACKAGES = ("daenr", "numpy", "torch", "onnx", "onnxscript", "onnxruntime", "tensorrt-rtx-cu12", "tensorrt")

@@ -11,17 +11,17 @@ from typing import Any
 
 from daenr_common.errors import BackendUnavailableError
 from daenr_common.verdict import Check, Verdict
-from daenr_export import reference_backend
 from daenr_export.bundle import Bundle
-from daenr_export.golden import Golden
+from daenr_export.bundle.golden import Golden
 from daenr_export.graphs.names import cuts_of, in_order
-from daenr_export.parity import from_manifest
-from daenr_export.reference_backend import ReferenceBackend
-from daenr_export.runs import ALL, FEW, OnnxGraph, Run, Witness, run_graph
 from daenr_export.runtime import registry
 from daenr_export.runtime.protocol import Backend
 from daenr_export.runtime.registry import BackendStatus
 from daenr_export.tensorrt.inspection import inspect_engine
+from daenr_export.verification import reference_backend
+from daenr_export.verification.parity import from_manifest
+from daenr_export.verification.reference_backend import ReferenceBackend
+from daenr_export.verification.runs import ALL, FEW, OnnxGraph, Run, Witness, run_graph
 from daenr_train.spec import ModelSpec
 
 SCHEMA_VERSION = 1

@@ -8,9 +8,9 @@ from typing import Any, final
 
 from daenr_common.errors import BackendUnavailableError, DaenrError
 from daenr_common.verdict import Check, Verdict
-from daenr_export.golden import Golden, batch_sizes
-from daenr_export.parity import Comparison, Tolerance, answer_all, compare
+from daenr_export.bundle.golden import Golden, batch_sizes
 from daenr_export.runtime.protocol import Array, Backend, BatchRange, BundleGraph, GraphSpec, Session
+from daenr_export.verification.parity import Comparison, Tolerance, answer_all, compare
 
 
 @final

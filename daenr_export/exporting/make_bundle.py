@@ -1,4 +1,4 @@
-"""The making of a bundle, step by step. Needs torch; `daenr_export.export` is the way in."""
+"""The making of a bundle, step by step. Needs torch; `daenr_export.exporting.export` is the way in."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 from daenr_common.errors import CheckpointError
 from daenr_export.bundle import BundleWriter, Manifest, write_bundle
-from daenr_export.describe import describe, graph_file, pixels_of
-from daenr_export.engines import EngineFile, build_engines
-from daenr_export.golden import Golden
+from daenr_export.bundle.golden import Golden
+from daenr_export.exporting.describe import describe, graph_file, pixels_of
+from daenr_export.exporting.engines import EngineFile, build_engines
+from daenr_export.exporting.measure import measure
+from daenr_export.exporting.options import Options
 from daenr_export.graphs.make import Graph, make_graphs
 from daenr_export.graphs.reference import make_golden
-from daenr_export.measure import measure
-from daenr_export.options import Options
 from daenr_export.runtime.gate import RANGE_TOLERANCE
 from daenr_export.tensorrt import Flavour
 from daenr_train.checkpoint import Checkpoint, load_checkpoint
@@ -36,7 +36,7 @@ def make_bundle(
         force: replace a bundle that is there.
 
     Raises:
-        DaenrError: as `daenr_export.export`.
+        DaenrError: as `daenr_export.exporting.export`.
     """
     with step("reading the checkpoint"):
         checkpoint = load_checkpoint(checkpoint_path)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daenr_common.errors import BundleError
-from daenr_export.golden import in_batches
+from daenr_export.bundle.golden import in_batches
 from daenr_export.runtime.protocol import Array
 
 IMAGE_RANGE = 2.0
