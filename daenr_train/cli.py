@@ -88,7 +88,7 @@ def simulate(out: Path, region: str | None, seed: int, force: bool) -> None:
 @click.option("--max-steps", type=click.IntRange(min=1), help="Stop after this many steps (default 20000).")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Images in a step (default 64).")
 @click.option("--seed", type=click.IntRange(min=0), help="Of split, weights and order (default 0).")
-@click.option("--threads", type=click.IntRange(min=1), help="Processor threads (default 2).")
+@click.option("--threads", type=click.IntRange(min=1), help="Processor threads (default 2, where there are two).")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other field of TrainingConfig.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted fit, to the same weights bit for bit.")
 @click.option("--tensorboard", type=_PATH, metavar="DIR", help="Write the loss terms for TensorBoard.")

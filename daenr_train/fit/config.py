@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from daenr_common.errors import SpecError
+
+PROCESSORS = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class TrainingConfig:
     filter_sparsity: float = 0.05
     feature_sparsity: float = 0.0
     seed: int = 0
-    threads: int = 2
+    threads: int = min(2, PROCESSORS)
 
     def __post_init__(self) -> None:
         faults = [fault for setting in fields(self) if (fault := self._fault_of(setting.name))]
@@ -72,6 +75,8 @@ class TrainingConfig:
             return f"{name} is {value!r}, expected a finite number"
         if name in _COUNTS and (value < 1 or value != int(value)):
             return f"{name} is {value}, expected a whole number ≥ 1"
+        if name == "threads" and value > PROCESSORS:
+            return f"threads is {value}, and this machine has {PROCESSORS} processors"
         if name in ("learning_rate", "rate_factor") and value <= 0:
             return f"{name} is {value}, expected a number > 0"
         if name == "validation_fraction" and not 0 < value < 1:

@@ -96,6 +96,7 @@ def test_an_interrupted_fit_is_resumed_from_the_command_line(data, tmp_path):
         (["--model", "cae-fr9"], ["cae-fr9", "did you mean cae-fr"]),
         (["--data", "nowhere"], ["nowhere"]),
         (["--beta", "-1"], ["beta is -1.0", "≥ 0"]),
+        (["--threads", "100000"], ["threads is 100000", "processors"]),
         (["--set", "bta=1"], ["'bta'", "use one of"]),
         (["--set", "beta=much"], ["'much'", "NAME=VALUE"]),
         (["--max-steps", "0"], ["--max-steps", "--help"]),
