@@ -86,7 +86,7 @@ def run(
     print_result(report.result)
     if json_file is not None:
         written = report.write(json_file)
-        click.echo(f"wrote {json_file} and {written.samples.file if written.samples else ''}")
+        click.echo(f"wrote {json_file} and {json_file.with_name(written.samples.file) if written.samples else ''}")
     verdict = report.result.verdict
     interrupted = not report.result.complete and verdict is not Verdict.FAIL
     context.exit(INTERRUPTED if interrupted else verdict.exit_code)

@@ -39,8 +39,8 @@ def check_checkpoint(path: Path, manifest: Manifest) -> None:
 class EagerBackend:
     """Runs the checkpoint's own modules in place of graphs (see `daenr_export.runtime.protocol.Backend`).
 
-    Constraints of training are folded away, gradients are off, and each graph runs only the parts that it needs: it is
-    PyTorch at its best without a compiler.
+    Constraints of training are folded away, gradients are off, and each graph runs only the parts that it needs. Batch
+    norms are not folded: it is PyTorch as the checkpoint's user runs it, without a compiler.
 
     Args:
         checkpoint: path of the file.

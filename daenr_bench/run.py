@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from daenr_bench.percentiles import BOUND_DEFINITION, DEFINITION, nearest_rank
 from daenr_bench.quiet import SYSTEM_CLOCK, Clock, quiet_gc, time_calls
 from daenr_bench.result import BOUNDARY, BundleId, Overhead, Result, SamplesFile, Settings
 from daenr_common.errors import DaenrError
-from daenr_common.files import atomic_file, sha256_of
+from daenr_common.files import atomic_file, check_output_file, sha256_of
 from daenr_export.bundle import Bundle
 from daenr_export.graphs.names import in_order
 from daenr_export.runtime.protocol import Array, Backend
@@ -54,7 +53,7 @@ class Report:
 
 
 def samples_beside(path: Path) -> Path:
-    """Where the samples go that belong to a JSON file.
+    """Where the samples go that belong to a JSON file: `results.samples.npz`, which no recording is called.
 
     Raises:
         DaenrError: the path is a folder, or is that of the samples itself.
@@ -63,18 +62,13 @@ def samples_beside(path: Path) -> Path:
         raise DaenrError(path, "is a folder", "give the file that the result is written to")
     if path.suffix == ".npz":
         raise DaenrError(path, "is where the raw samples go", "give the result a name that ends in .json")
-    return path.with_suffix(".npz")
+    return path.with_suffix(".samples.npz")
 
 
 def check_output(path: Path) -> None:
     """Raise DaenrError unless a result can be written to a path: a measurement must not be lost at its very end."""
     samples_beside(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise DaenrError(path, f"cannot be written ({error.strerror})", "choose another output") from error
+    check_output_file(path)
 
 
 def benchmark(

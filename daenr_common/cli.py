@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import traceback
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,6 +12,9 @@ import click
 from tabulate import tabulate
 
 from daenr_common.errors import DaenrError, Interrupted
+
+DEFECT = 70
+"""Exit code of an unexpected exception (EX_SOFTWARE of sysexits.h), so that it is not taken for the verdict *fail*."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells use it: 128 + SIGINT."""
@@ -41,6 +46,9 @@ class Group(click.Group):
             _fail(f"{self.name}: {stop}", INTERRUPTED)
         except (click.Abort, KeyboardInterrupt):
             _fail(f"{self.name}: interrupted", INTERRUPTED)
+        except Exception:
+            traceback.print_exc()
+            sys.exit(DEFECT)
 
 
 def _fail(line: str, code: int) -> None:
@@ -50,5 +58,16 @@ def _fail(line: str, code: int) -> None:
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows under headers on standard output, plain enough to be read in a log."""
+    cells = [[str(cell) for cell in row] for row in rows]
     # disable_numparse: our numbers come as finished strings, and "1e-06" must not become "1e-6".
-    click.echo(tabulate([[str(cell) for cell in row] for row in rows], headers=list(headers), disable_numparse=True))
+    text = tabulate(cells, headers=list(headers), disable_numparse=True, maxcolwidths=_widths(headers, cells))
+    click.echo(text)
+
+
+def _widths(headers: Sequence[str], cells: list[list[str]]) -> list[int | None] | None:
+    """Wrap the last column so that the table fits a terminal; files and pipes get whole lines."""
+    if not sys.stdout.isatty() or not cells:
+        return None
+    others = [max(len(header), *(len(row[i]) for row in cells)) for i, header in enumerate(headers[:-1])]
+    rest = shutil.get_terminal_size().columns - sum(others) - 2 * len(others)
+    return [*[None] * len(others), max(rest, 24)]

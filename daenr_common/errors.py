@@ -64,11 +64,13 @@ class ImageError(DaenrError, ValueError):
 class OutputExistsError(DaenrError):
     """The output is there already and was not to be replaced."""
 
-    def __init__(self, subject: object) -> None:
-        super().__init__(subject, "exists already", "choose another output or pass --force to replace it")
-
-    def __reduce__(self) -> tuple[type[OutputExistsError], tuple[str]]:  # type: ignore[override]
-        return type(self), (self.subject,)
+    def __init__(
+        self,
+        subject: object,
+        problem: str = "exists already",
+        remedy: str = "choose another output or pass --force to replace it",
+    ) -> None:
+        super().__init__(subject, problem, remedy)
 
 
 class ExportError(DaenrError):

@@ -31,6 +31,21 @@ def refuse_to_overwrite(path: Path, *, force: bool) -> None:
         raise OutputExistsError(path)
 
 
+def check_output_file(path: Path, *, force: bool = True) -> None:
+    """See before long work whether a file can be written; nothing is created.
+
+    Raises:
+        OutputExistsError: the file exists and `force` is false.
+        DaenrError: the path is a folder, or the folder that it would be in cannot be written to.
+    """
+    if path.is_dir():
+        raise DaenrError(path, "is a folder", "give the file to write")
+    refuse_to_overwrite(path, force=force)
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    with _mapped_os_errors(path), tempfile.TemporaryFile(dir=folder):
+        pass
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; on success it is renamed to `path`, on failure removed.

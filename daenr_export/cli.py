@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from daenr_common.cli import Group
-from daenr_common.files import atomic_file
+from daenr_common.files import atomic_file, check_output_file
 from daenr_export.exporting import options
 
 _HELP = """Export a trained DAE-NR model as a bundle: ONNX graphs, TensorRT engines, golden answers, manifest.
@@ -139,6 +139,8 @@ def verify_command(context: click.Context, bundle: Path, backends: tuple[str, ..
     from daenr_export import report
     from daenr_export.verification.verify import verify
 
+    if json_file is not None:
+        check_output_file(json_file)
     found = verify(bundle, backends or None, progress=_progress)
     if json_file is not None:
         with atomic_file(json_file) as temporary:

@@ -61,7 +61,17 @@ def print_verification(report: VerifyReport) -> None:
     """One row for each backend, and one for each check; what was found for several files alike is put together."""
     print_table(["verified", "verdict", "why"], [*_summaries(report.runs), *_put_together(report.checks)])
     click.echo("error: over the largest answer of PyTorch in float64; correlation: the least of all neurons'")
-    click.echo(f"\n{report.bundle}: {report.verdict.value}")
+    ran = list(dict.fromkeys(run.backend for run in report.runs))
+    on = f" on {', '.join(ran)}" if ran else ""
+    click.echo(f"\n{report.bundle}: {report.verdict.value}{on}{_not_run(report)}")
+
+
+def _not_run(report: VerifyReport) -> str:
+    """A pass must not be taken for more than it is: how many engines nobody could run here."""
+    engines = {check.subject.partition(":")[0] for check in report.checks if check.subject.startswith("engines/")}
+    flavours = {run.backend for run in report.runs}
+    waiting = [engine for engine in engines if engine.split("/")[1] not in flavours]
+    return f"; {len(waiting)} engines could not be run here" if waiting else ""
 
 
 def _put_together(checks: Iterable[Check]) -> Iterator[tuple[str, str, str]]:

@@ -9,6 +9,7 @@ Layout (format version 1), readable with `torch.load(weights_only=True)`:
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import zipfile
@@ -89,8 +90,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "weights": {name: tensor.detach().contiguous() for name, tensor in checkpoint.weights.items()},
         "example_images": torch.from_numpy(np.ascontiguousarray(checkpoint.example_images)),
     }
-    with atomic_file(path) as temporary:
-        torch.save(content, temporary)
+    write_plain_tensors(path, content)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -118,6 +118,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(path, f"does not hold a whole checkpoint ({first_line})", _FIT_AGAIN) from error
     _require_finite(path, checkpoint)
     return checkpoint
+
+
+def write_plain_tensors(path: Path, content: dict[str, Any]) -> None:
+    """Write tensors and text to a file, whole or not at all.
+
+    Raises:
+        DaenrError: the disk is full or the path cannot be written.
+    """
+    buffer = io.BytesIO()  # torch.save to a path reports a full disk as an error of its own kind
+    torch.save(content, buffer)
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def load_plain_tensors(path: Path, file_format: str, version: int) -> dict[str, Any]:

@@ -10,24 +10,30 @@ import click
 
 from daenr_common.cli import Group, print_table
 from daenr_common.extras import require
-from daenr_common.files import atomic_file, refuse_to_overwrite
+from daenr_common.files import atomic_file, check_output_file
 from daenr_train.spec import AUTOENCODERS, LAYERS, READOUTS, model_names
 
 _PATH = click.Path(path_type=Path)
 _REGIONS = ("1", "2", "3")
 
 
-@click.group(name="daenr-train", cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+_HELP = """Fit DAE-NR models: autoencoders of images whose features also predict the responses of neurons.
+
+\b
+A first run, without any data of your own:
+  daenr-train simulate --out data/insilico
+  daenr-train fit --model cae-fr2 --data data/insilico --region 3 --output cae_fr2.pt
+  daenr-train evaluate --checkpoint cae_fr2.pt --data data/insilico
+
+\b
+Exit codes: 0 done, 2 unusable input, 130 interrupted.
+"""
+
+
+@click.group(name="daenr-train", cls=Group, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="daenr")
 def main() -> None:
-    r"""Fit DAE-NR models: autoencoders of images whose features also predict the responses of neurons.
-
-    \b
-    A first run, without any data of your own:
-      daenr-train simulate --out data/insilico
-      daenr-train fit --model cae-fr2 --data data/insilico --region 3 --output cae_fr2.pt
-      daenr-train evaluate --checkpoint cae_fr2.pt --data data/insilico
-    """
+    """See _HELP."""
 
 
 @main.command()
@@ -109,11 +115,11 @@ def fit(
     Adam, until the validation error has not improved for 1000 steps; then the best weights again at half the rate.
     Ctrl-C saves the state beside the output; --resume continues from it.
     """
-    refuse_to_overwrite(output, force=force)
+    check_output_file(output, force=force)
     require("torch", extra="train", purpose="fitting models")
     from daenr_train.fit.command import FitRequest, run_fit
 
-    request = FitRequest(model_name, data, region, output, resume, tensorboard)
+    request = FitRequest(model_name, data, region, output, resume, force, tensorboard)
     checkpoint = run_fit(request, {name: value for name, value in options.items() if value is not None}, settings)
     _print_scores(checkpoint.metrics)
     click.echo(f"wrote {output}")
@@ -131,6 +137,8 @@ def evaluate(checkpoint: Path, data: Path, region: str | None, json_path: Path |
     from daenr_train.data import open_recording
     from daenr_train.evaluate import evaluate as score
 
+    if json_path is not None:
+        check_output_file(json_path)
     trained = load_checkpoint(checkpoint)
     scores = score(trained, open_recording(data, region or trained.recording.region))
     _print_scores(scores.summary)

@@ -77,7 +77,12 @@ class ModelSpec:
             raise SpecError(
                 "n_neurons", f"is {self.n_neurons} with readout {self.readout!r}", "give the number of neurons read out"
             )
-        if (self.kernel - self.stride) % 2 or self.kernel < self.stride or IMAGE_SIZE % self.stride**4:
+        if (
+            self.stride < 1
+            or (self.kernel - self.stride) % 2
+            or self.kernel < self.stride
+            or IMAGE_SIZE % self.stride**4
+        ):
             raise SpecError(
                 "kernel and stride",
                 f"are {self.kernel} and {self.stride}",

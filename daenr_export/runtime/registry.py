@@ -146,7 +146,7 @@ def _make(name: str) -> Backend:
         return _maker(_BUILT_IN[name])()
     known = _known()
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1, cutoff=0.3) or [AUTO]
+        near = difflib.get_close_matches(name, known, 1, cutoff=0.5) or [AUTO]
         problem = f"is not known; the backends are {', '.join(known)}"
         raise BackendUnavailableError(f"backend {name!r}", problem, f"did you mean {near[0]}?")
     return known[name]()

@@ -79,6 +79,16 @@ def from_manifest(tolerances: Mapping[str, float], precision: str) -> Tolerance:
         ) from error
 
 
+def widened(tolerances: Mapping[str, float], precision: str) -> list[str]:
+    """Which tolerances of a manifest let more pass than this daenr does."""
+    mine, theirs = asdict(TOLERANCES[precision]), asdict(from_manifest(tolerances, precision))
+    looser = {
+        name: theirs[name] < limit if name in ("correlation", "psnr_db") else theirs[name] > limit
+        for name, limit in mine.items()
+    }
+    return [f"{precision}.{name} is {theirs[name]:g}, not {mine[name]:g}" for name, yes in looser.items() if yes]
+
+
 @dataclass(frozen=True)
 class Comparison:
     """How one output of a graph compares with its reference.

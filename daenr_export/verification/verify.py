@@ -19,7 +19,7 @@ from daenr_export.runtime.protocol import Backend
 from daenr_export.runtime.registry import BackendStatus
 from daenr_export.tensorrt.inspection import inspect_engine
 from daenr_export.verification import reference_backend
-from daenr_export.verification.parity import from_manifest
+from daenr_export.verification.parity import from_manifest, widened
 from daenr_export.verification.reference_backend import ReferenceBackend
 from daenr_export.verification.runs import ALL, FEW, OnnxGraph, Run, Witness, run_graph
 from daenr_train.spec import ModelSpec
@@ -98,7 +98,7 @@ def verify(
     """
     bundle = Bundle.open(path)
     runs: list[Run] = []
-    checks = [_files(bundle), _graphs(bundle)]
+    checks = [_files(bundle), _graphs(bundle), _tolerances(bundle)]
     for status in _statuses() if backends is None else [BackendStatus(name, True) for name in dict.fromkeys(backends)]:
         if not status.available:
             reason = status.reason.removeprefix(f"{status.name}: ")
@@ -146,6 +146,16 @@ def _graphs(bundle: Bundle) -> Check:
     if missing := sorted(expected - set(manifest.graphs)):
         return Check("graphs", Verdict.FAIL, f"missing for a {manifest.model.name}: {', '.join(missing)}")
     return Check("graphs", Verdict.PASS, f"all {len(expected)} that a {manifest.model.name} has")
+
+
+def _tolerances(bundle: Bundle) -> Check:
+    """Whether the manifest asks for no less than this daenr would: whoever edits one can seal it anew."""
+    manifest = bundle.manifest
+    variants = {precision for graph in manifest.graphs.values() for precision in graph.variants}
+    precisions = sorted({"fp32", manifest.precision_requested, *variants})
+    if wide := [words for precision in precisions for words in widened(manifest.tolerances, precision)]:
+        return Check("tolerances", Verdict.FAIL, f"wider than daenr's own: {'; '.join(wide)}")
+    return Check("tolerances", Verdict.PASS, "none is wider than daenr's own")
 
 
 def _engines(bundle: Bundle, backends: Sequence[str] | None) -> list[Check]:

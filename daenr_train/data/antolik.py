@@ -146,7 +146,10 @@ def check_training_inputs(folder: Path, *, published: bool = True) -> None:
 
 def git_blob_id(path: Path) -> str:
     """The id under which git stores a file, as 40 hexadecimal digits."""
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RecordingError(path, f"cannot be read ({error.strerror})", "correct its permissions") from error
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 

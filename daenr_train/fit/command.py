@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from daenr_common.errors import SpecError
+from daenr_common.errors import DaenrError, OutputExistsError, SpecError
 from daenr_common.extras import require
 from daenr_train.checkpoint import Checkpoint, save_checkpoint
 from daenr_train.data import open_recording
@@ -32,6 +32,7 @@ class FitRequest:
     region: str | None
     output: Path
     resume: bool = False
+    force: bool = False
     tensorboard: Path | None = None
 
     @property
@@ -55,6 +56,9 @@ def run_fit(request: FitRequest, options: dict[str, Any], settings: Sequence[str
     # the name is checked before the recording is read, and completed by the recording
     parse_model_name(request.model_name, n_neurons=1)
     config = TrainingConfig(**(options | _parsed(settings)))
+    if request.state_path.exists() and not (request.resume or request.force):
+        problem = "holds an interrupted fit, which this one would replace"
+        raise OutputExistsError(request.state_path, problem, "pass --resume to go on with it, or --force")
     recording = open_recording(request.data, request.region)
     spec = parse_model_name(request.model_name, n_neurons=recording.n_neurons)
     with _reporting(request, config) as on_step:
@@ -70,7 +74,9 @@ def _parsed(settings: Sequence[str]) -> dict[str, Any]:
     kinds = {field.name: int if field.type == "int" else float for field in fields(TrainingConfig)}
     parsed: dict[str, Any] = {}
     for setting in settings:
-        name, _, value = setting.partition("=")
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise SpecError(f"setting {name!r}", "has no value", "write --set NAME=VALUE")
         if name not in kinds:
             raise SpecError(f"setting {name!r}", "does not exist", f"use one of {', '.join(kinds)}")
         try:
@@ -103,4 +109,6 @@ def _reporting(request: FitRequest, config: TrainingConfig) -> Iterator[OnStep]:
 
 def _tensorboard_writer(folder: Path) -> Any:
     require("tensorboard", extra="tensorboard", purpose="--tensorboard")
+    if folder.exists() and not folder.is_dir():
+        raise DaenrError(folder, "is not a folder", "give a folder for --tensorboard")
     return require("torch.utils.tensorboard", extra="train", purpose="--tensorboard").SummaryWriter(str(folder))

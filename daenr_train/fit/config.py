@@ -75,6 +75,8 @@ class TrainingConfig:
             return f"{name} is {value!r}, expected a finite number"
         if name in _COUNTS and (value < 1 or value != int(value)):
             return f"{name} is {value}, expected a whole number ≥ 1"
+        if name == "seed" and value >= 2**31:
+            return f"seed is {value}, expected less than 2³¹"
         if name == "threads" and value > PROCESSORS:
             return f"threads is {value}, and this machine has {PROCESSORS} processors"
         if name in ("learning_rate", "rate_factor") and value <= 0:

@@ -129,7 +129,9 @@ def _checkpoint(state: FitState, recording: Recording, parts: Split) -> Checkpoi
         weights=state.best_weights,
         example_images=recording.test_images[:EXAMPLE_IMAGES],
         neuron_ids=recording.neuron_ids if state.model.spec.readout else (),
-        recording=Provenance(recording.region, recording.source or "", recording.fingerprint, parts.fingerprint),
+        recording=Provenance(
+            recording.region, Path(recording.source or "").name, recording.fingerprint, parts.fingerprint
+        ),
         training=state.config.to_json(),
         metrics={
             "steps": progress.step,

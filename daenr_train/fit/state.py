@@ -13,9 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from daenr_common.errors import CheckpointError
-from daenr_common.files import atomic_file
-from daenr_train.checkpoint import load_plain_tensors
+from daenr_common.errors import CheckpointError, DaenrError
+from daenr_train.checkpoint import load_plain_tensors, write_plain_tensors
 from daenr_train.fit.config import TrainingConfig
 from daenr_train.models import DaeNr
 
@@ -58,8 +57,15 @@ class FitState:
         self.optimiser = self._fresh_optimiser()
 
     def validated(self, loss: float) -> None:
-        """Take note of a validation loss, and end the round or the fit when it has stopped improving."""
+        """Take note of a validation loss, and end the round or the fit when it has stopped improving.
+
+        Raises:
+            DaenrError: the loss is not finite: the fit has diverged.
+        """
         progress = self.progress
+        if not math.isfinite(loss):
+            problem = f"has diverged: the validation error is {loss} after {progress.step} steps"
+            raise DaenrError("the fit", problem, "lower the learning rate, e.g. --set learning_rate=0.0003")
         if loss < progress.best_loss:
             progress.best_loss, progress.best_step = loss, progress.step
             self.best_weights = _copied(self.model.state_dict())
@@ -90,8 +96,7 @@ class FitState:
             "best_weights": self.best_weights,
             "optimiser": self.optimiser.state_dict()["state"],
         }
-        with atomic_file(path) as temporary:
-            torch.save(content, temporary)
+        write_plain_tensors(path, content)
 
     def restore(self, path: Path, identity: dict[str, Any]) -> None:
         """Continue from a state that `save` wrote.
@@ -100,15 +105,24 @@ class FitState:
             CheckpointError: the file is missing, damaged, or belongs to a fit with other settings or data.
         """
         content = load_plain_tensors(path, FORMAT, VERSION)
-        header = json.loads(content["header"])
-        different = sorted(key for key, value in identity.items() if header["identity"].get(key) != value)
+        try:
+            header = json.loads(content["header"])
+            progress = Progress(**header["progress"])
+            different = sorted(key for key, value in identity.items() if header["identity"].get(key) != value)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise CheckpointError(
+                path, "is not a whole state of a fit", "fit without --resume, with --force"
+            ) from error
         if different:
             raise CheckpointError(
                 path,
                 f"belongs to a fit with other {', '.join(different)}",
                 "use the same settings, or fit without --resume",
             )
-        self.progress = Progress(**header["progress"])
+        if progress.step >= self.config.max_steps:
+            problem = f"has taken {progress.step} steps, and at most {self.config.max_steps} were asked for"
+            raise CheckpointError(path, problem, "raise --max-steps")
+        self.progress = progress
         self.model.load_state_dict(content["weights"])
         self.best_weights = content["best_weights"]
         self.optimiser = self._fresh_optimiser()

@@ -62,7 +62,7 @@ def test_a_bundle_is_measured_from_end_to_end(invoke: Invoke, shared_timed_bundl
         )
     assert "of which the harness itself: p50 " in result.stdout
     assert "skipped tensorrt" in result.stdout
-    assert result.stdout.endswith("tiny.daenr: pass\nwrote results.json and results.npz\n")
+    assert result.stdout.endswith("tiny.daenr: pass\nwrote results.json and results.samples.npz\n")
     document = daenr_bench.Result.from_json((tmp_path / "results.json").read_text("utf-8"))
     assert document.verdict.value == "pass"
     assert document.machine.cores >= document.machine.usable_cores >= 1

@@ -272,13 +272,13 @@ def test_the_files_hold_everything_and_name_neither_machine_nor_user(shared_time
     report = run(shared_timed_bundle, FakeBackend(shared_timed_bundle, clock), clock=clock)
     path = tmp_path / "out" / "results.json"
     written = report.write(path)
-    assert sorted(file.name for file in path.parent.iterdir()) == ["results.json", "results.npz"]
+    assert sorted(file.name for file in path.parent.iterdir()) == ["results.json", "results.samples.npz"]
     text = path.read_text("utf-8")
     for secret in (str(Path.home()), str(tmp_path), str(shared_timed_bundle.parent), platform.node()):
         assert secret not in text
     document = json.loads(text)
-    assert document["samples"]["file"] == "results.npz"
-    with np.load(io.BytesIO((path.parent / "results.npz").read_bytes()), allow_pickle=False) as file:
+    assert document["samples"]["file"] == "results.samples.npz"
+    with np.load(io.BytesIO((path.parent / "results.samples.npz").read_bytes()), allow_pickle=False) as file:
         np.testing.assert_array_equal(file["responses.fake"], report.samples["responses.fake"])
         assert file["responses.fake"].shape == (10, 10)
     assert replace(report.result, samples=written.samples) == written

@@ -66,6 +66,8 @@ def test_a_resumed_fit_may_run_longer_but_not_be_another(small_recording, tmp_pa
         fitted(small_recording, state_path=state, on_step=lambda step, _: step == 5 and os.kill(os.getpid(), 2))
     with pytest.raises(CheckpointError, match="other beta, seed"):
         fitted(small_recording, state_path=state, resume=True, beta=2.0, seed=3)
+    with pytest.raises(CheckpointError, match="has taken 5 steps, and at most 4 were asked for; raise --max-steps"):
+        fitted(small_recording, state_path=state, resume=True, max_steps=4)
     with pytest.raises(CheckpointError, match="other model"):
         fitted(small_recording, "cae-fr3", state_path=state, resume=True)
     longer = fitted(small_recording, state_path=state, resume=True, max_steps=32)

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -83,8 +84,11 @@ def test_an_interrupted_fit_is_resumed_from_the_command_line(data, tmp_path):
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "continue with --resume" in stderr.splitlines()[-1]
+    steps = int(re.search(r"after step (\d+)", stderr)[1])
     assert sorted(path.name for path in tmp_path.glob("model.pt*")) == ["model.pt.state"]
-    resumed = subprocess.run([*map(str, command), "--resume", "--max-steps", "1"], capture_output=True, text=True)
+    resumed = subprocess.run(
+        [*map(str, command), "--resume", "--max-steps", str(steps + 1)], capture_output=True, text=True
+    )
     assert resumed.returncode == 0, resumed.stderr
     assert sorted(path.name for path in tmp_path.glob("model.pt*")) == ["model.pt"]
     assert list(log.glob("events*"))
@@ -107,6 +111,48 @@ def test_wrong_arguments_of_fit(run, data, tmp_path, arguments, fragments):
     good = ["--model", "cae-fr2", "--data", data, "--output", "model.pt", *QUICK]
     assert_one_line(run("fit", *good, *arguments), *fragments)
     assert not list(tmp_path.glob("model.pt*"))
+
+
+def test_an_interrupted_fit_is_not_forgotten(run, data, tmp_path):
+    state = tmp_path / "model.pt.state"
+    state.write_text("hours of work")
+    command = ["fit", "--model", "cnn-fr1", "--data", data, "--output", "model.pt", *QUICK]
+    assert_one_line(run(*command), "model.pt.state: holds an interrupted fit", "--resume")
+    assert state.read_text() == "hours of work"
+    assert run(*command, "--force").exit_code == 0
+    assert not state.exists()
+
+
+def test_a_fit_that_diverges_writes_nothing(run, data, tmp_path):
+    command = ["fit", "--model", "cae", "--data", data, "--output", "model.pt", *QUICK, "--set", "learning_rate=1e30"]
+    assert_one_line(run(*command, "--set", "validate_every=2"), "has diverged", "lower the learning rate")
+    assert not (tmp_path / "model.pt").exists()
+
+
+def test_an_output_is_looked_at_before_the_work(run, data, tmp_path):
+    command = ["fit", "--model", "cae", "--data", data, *QUICK, "--force", "--output"]
+    assert_one_line(run(*command, tmp_path), "is a folder")
+    assert not list(tmp_path.parent.glob(f"{tmp_path.name}*.state"))
+    (tmp_path / "file").write_text("")
+    assert_one_line(run(*command, "file/model.pt"), "file/model.pt: cannot be written")
+
+
+@pytest.mark.parametrize("limit_kb", [2000])
+def test_a_full_disk_is_one_line(data, tmp_path, limit_kb):
+    """A limit on the size of files stands for the disk: a checkpoint of a cae-fr2 has 7 MB."""
+    fit = f"{sys.executable} -m daenr_train.cli fit --model cae-fr2 --data {data} --output {tmp_path}/out/model.pt"
+    command = f"ulimit -f {limit_kb}; trap '' XFSZ; {fit} {' '.join(QUICK)}"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert result.returncode == 2, result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert "model.pt" in result.stderr
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_checkpoint_does_not_tell_where_the_data_lay(run, data, tmp_path):
+    assert run("fit", "--model", "cnn-fr1", "--data", data, "--output", "model.pt", *QUICK).exit_code == 0
+    assert load_checkpoint(tmp_path / "model.pt").recording.source == data.name
+    assert str(tmp_path).encode() not in (tmp_path / "model.pt").read_bytes()
 
 
 def test_an_output_that_exists_is_kept(run, data, tmp_path):
