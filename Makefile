@@ -40,4 +40,4 @@ bench: install ## measure: latency of every graph and backend, the runtime's ove
 	$(BIN)/python -m pytest benchmarks
 
 clean: ## remove what make made
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .benchmarks
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info .benchmarks .hypothesis .*_cache

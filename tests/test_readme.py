@@ -38,6 +38,10 @@ def test_the_commands_and_the_python_of_the_readme_run_as_written(tmp_path):
     assert printed.strip() == "(1, 102) (1, 1, 32, 32)"
 
 
+def test_nothing_is_left_to_fill_in():
+    assert not re.search(r"^[A-Z]{4,}$|TODO|TBD", README, re.MULTILINE)
+
+
 def test_make_has_the_targets_of_the_readme():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"^make (\w+)", "\n".join(text for _, text in BLOCKS), re.MULTILINE):
