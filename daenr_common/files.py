@@ -41,6 +41,11 @@ def check_output_file(path: Path, *, force: bool = True) -> None:
     if path.is_dir():
         raise DaenrError(path, "is a folder", "give the file to write")
     refuse_to_overwrite(path, force=force)
+    check_writable(path)
+
+
+def check_writable(path: Path) -> None:
+    """Raise DaenrError if the folder that `path` is or would be in cannot be written to; nothing is created."""
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     with _mapped_os_errors(path), tempfile.TemporaryFile(dir=folder):
         pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from daenr_common.errors import CheckpointError, DaenrError
+from daenr_common.errors import CheckpointError
 from daenr_common.extras import require
+from daenr_common.files import check_writable
 from daenr_export.bundle import Manifest
 from daenr_export.bundle.writer import refuse_output
 from daenr_export.exporting.options import DEFAULT_BATCH, Options
@@ -80,7 +80,7 @@ def export(
     _check_checkpoint(checkpoint_path)
     output = checkpoint_path.with_suffix(SUFFIX) if output is None else Path(output)
     refuse_output(output, force=force)
-    _check_writable(output)
+    check_writable(output)
     clock = _Clock(progress)
     flavour = choose_flavour(cast("Choice", options.trt_flavour)) if options.trt else None
     with clock.step("starting PyTorch and its ONNX exporter"):
@@ -97,15 +97,6 @@ def _check_checkpoint(path: Path) -> None:
     if not path.is_file():
         problem, remedy = "does not exist or is not a file", "give the path that daenr-train fit wrote"
         raise CheckpointError(path, problem, remedy)
-
-
-def _check_writable(output: Path) -> None:
-    folder = next(parent for parent in output.absolute().parents if parent.exists())
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise DaenrError(output, f"cannot be written ({error.strerror})", "choose another output") from error
 
 
 def _check_packages() -> None:
