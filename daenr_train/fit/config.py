@@ -66,6 +66,8 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         faults = [fault for setting in fields(self) if (fault := self._fault_of(setting.name))]
+        if self.alpha == 0 and self.beta == 0:
+            faults.append("alpha and beta are both 0, which leaves nothing to learn")
         if faults:
             raise SpecError("training configuration", ", ".join(faults), "correct these settings")
 

@@ -101,6 +101,8 @@ def test_an_interrupted_fit_is_resumed_from_the_command_line(data, tmp_path):
         (["--data", "nowhere"], ["nowhere"]),
         (["--beta", "-1"], ["beta is -1.0", "≥ 0"]),
         (["--threads", "100000"], ["threads is 100000", "processors"]),
+        (["--alpha", "0", "--beta", "0"], ["alpha and beta are both 0"]),
+        (["--set", "foo"], ["'foo': has no value", "NAME=VALUE"]),
         (["--set", "bta=1"], ["'bta'", "use one of"]),
         (["--set", "beta=much"], ["'much'", "NAME=VALUE"]),
         (["--max-steps", "0"], ["--max-steps", "--help"]),
