@@ -7,11 +7,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from daenr_train.fit.config import TrainingConfig
+from daenr_train.metrics.responses import LOG_EPSILON
 from daenr_train.models import DaeNr, Output
 from daenr_train.models.readout import FactorizedReadout
-
-LOG_EPSILON = 1e-5
-"""Added to ŝ inside the logarithm of the Poisson loss, as Klindt et al. 2017 do."""
 
 _LAPLACIAN = torch.tensor([[0.25, 0.5, 0.25], [0.5, -3.0, 0.5], [0.25, 0.5, 0.25]])
 
