@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Literal
 
-from daenr_common.errors import BackendUnavailableError, MissingExtraError, SpecError
-from daenr_common.extras import require
+from daenr_common.errors import BackendUnavailableError, SpecError
+from daenr_common.extras import is_installed, require
 from daenr_export.tensorrt.gpu import why_no_gpu
 
 Choice = Literal["auto", "rtx", "enterprise"]
@@ -45,15 +44,11 @@ class Flavour:
             MissingExtraError: it is not installed.
             BackendUnavailableError: it is installed and does not import.
         """
-        extra = self.run_extra if running else self.extra
-        if not self.is_installed():
-            raise MissingExtraError(self.module, extra, purpose)
-        return require(self.module, extra=extra, purpose=purpose)
+        return require(self.module, extra=self.run_extra if running else self.extra, purpose=purpose)
 
     def is_installed(self) -> bool:
-        """Whether the module could be imported. A mere folder of its name, say a clone of its sources, is not it."""
-        spec = find_spec(self.module)
-        return spec is not None and spec.origin is not None
+        """Whether the module could be imported."""
+        return is_installed(self.module)
 
 
 RTX = Flavour("tensorrt-rtx", "TensorRT-RTX", "tensorrt_rtx", "rtx", "rtx-run", builds_without_gpu=True)

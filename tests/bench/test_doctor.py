@@ -47,7 +47,6 @@ def test_with_nothing_installed_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, statuses: Callable[..., None]
 ) -> None:
     monkeypatch.setattr(extras.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr("daenr_export.tensorrt.flavour.find_spec", lambda name: None)
     monkeypatch.setattr(packages, "NAMES", ("no-such-package-of-daenr",))
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 3, result.output
