@@ -14,7 +14,8 @@ from daenr_bench.result import Skip
 from daenr_common.errors import BackendUnavailableError, DaenrError
 from daenr_export.bundle import Bundle
 from daenr_export.bundle.golden import Golden, in_batches
-from daenr_export.runtime.protocol import Array, Backend, Session
+from daenr_export.runtime.protocol import Backend, Session
+from daenr_export.specs import Array
 from daenr_export.verification.parity import Comparison, Tolerance, answer_all, compare, from_manifest
 from daenr_export.verification.runs import Witness
 

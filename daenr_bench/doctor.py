@@ -12,8 +12,8 @@ import click
 from daenr_bench.machine import Machine, this_machine
 from daenr_bench.packages import conflicts, installed
 from daenr_common.cli import print_table
+from daenr_common.strict_json import encode
 from daenr_common.verdict import Verdict
-from daenr_export.bundle.strict_json import encode
 from daenr_export.runtime.registry import BackendStatus, backends
 from daenr_export.tensorrt import FLAVOURS, why_no_gpu
 

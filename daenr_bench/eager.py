@@ -11,8 +11,9 @@ from daenr_common.errors import BackendUnavailableError, CheckpointError
 from daenr_common.extras import require
 from daenr_common.files import sha256_of_file
 from daenr_export.bundle import Manifest
-from daenr_export.runtime.protocol import Array, BundleGraph
+from daenr_export.runtime.protocol import GraphSource
 from daenr_export.runtime.session import CallSession
+from daenr_export.specs import Array
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +65,7 @@ class EagerBackend:
             return str(error)
         return None
 
-    def open(self, graph: BundleGraph) -> CallSession:
+    def open(self, graph: GraphSource) -> CallSession:
         """Take the parts of the model that a graph stands for.
 
         Raises:
@@ -85,7 +86,7 @@ class EagerBackend:
 
         return CallSession(NAME, spec, answer)
 
-    def _before(self, graph: BundleGraph) -> list[_Step]:
+    def _before(self, graph: GraphSource) -> list[_Step]:
         """From the graph's input to features."""
         source = graph.spec.input
         if source.name != "image":

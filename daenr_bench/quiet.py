@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from daenr_export.runtime.protocol import Array
+from daenr_export.specs import Array
 
 Clock = Callable[[], int]
 """Reads a monotonic time in nanoseconds."""

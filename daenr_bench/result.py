@@ -13,8 +13,8 @@ from typing import Any
 from daenr_bench.machine import Machine
 from daenr_bench.percentiles import Percentile
 from daenr_common.errors import DaenrError
+from daenr_common.strict_json import FieldError, decode, encode
 from daenr_common.verdict import Verdict, overall
-from daenr_export.bundle.strict_json import FieldError, decode, encode
 
 SCHEMA_VERSION = 1
 

@@ -26,7 +26,8 @@ from daenr_common.errors import DaenrError
 from daenr_common.files import atomic_file, check_output_file, sha256_of
 from daenr_export.bundle import Bundle
 from daenr_export.graphs.names import in_order
-from daenr_export.runtime.protocol import Array, Backend
+from daenr_export.runtime.protocol import Backend
+from daenr_export.specs import Array
 
 _OVERHEAD_CALLS = 5000
 

@@ -10,7 +10,7 @@ from daenr_common.cli import print_table
 from daenr_export.bundle import Manifest
 from daenr_export.graphs.names import in_order
 from daenr_export.report import NONE, print_graphs, size
-from daenr_export.runtime.protocol import TensorSpec
+from daenr_export.specs import TensorSpec
 
 
 def print_manifest(manifest: Manifest) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from daenr_common.errors import BundleError
-from daenr_export.runtime.protocol import Array, BatchRange, GraphSpec
+from daenr_export.specs import Array, BatchRange, GraphSpec
 
 MAX_IMAGES = 64
 """More images would say no more about a graph, and make the bundle larger than its model."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from daenr_export.runtime.protocol import BatchRange, GraphSpec, TensorSpec
+from daenr_export.specs import BatchRange, GraphSpec, TensorSpec
 
 SCHEMA_VERSION = 1
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from daenr_common.errors import BundleError
 from daenr_common.files import sha256_of
+from daenr_common.strict_json import FieldError, decode, encode
 from daenr_export.bundle.manifest import SCHEMA_VERSION, Manifest
 from daenr_export.bundle.rules import check
-from daenr_export.bundle.strict_json import FieldError, decode, encode
 
 EXPORT_AGAIN = "export the bundle again from its checkpoint"
 

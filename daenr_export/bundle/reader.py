@@ -16,7 +16,7 @@ from daenr_common.files import sha256_of
 from daenr_export.bundle.manifest import FileEntry, Manifest
 from daenr_export.bundle.manifest_file import EXPORT_AGAIN, from_bytes
 from daenr_export.bundle.paths import MANIFEST
-from daenr_export.runtime.protocol import Array, GraphSpec
+from daenr_export.specs import Array, GraphSpec
 
 MAX_MANIFEST_BYTES = 64 * 2**20
 COPY_AGAIN = f"copy the whole folder again, or {EXPORT_AGAIN}"
@@ -88,7 +88,7 @@ class Bundle:
 
 
 class BundledGraph:
-    """One graph of a bundle, as backends see it (`daenr_export.runtime.protocol.BundleGraph`)."""
+    """One graph of a bundle, as backends see it (`daenr_export.runtime.protocol.GraphSource`)."""
 
     def __init__(self, bundle: Bundle, name: str) -> None:
         self._bundle = bundle

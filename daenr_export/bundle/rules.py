@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from daenr_common.strict_json import FieldError
 from daenr_export.bundle.manifest import EngineEntry, GraphEntry, Manifest
 from daenr_export.bundle.paths import why_unsafe
-from daenr_export.bundle.strict_json import FieldError
-from daenr_export.runtime.protocol import BatchRange, TensorSpec
+from daenr_export.specs import BatchRange, TensorSpec
 
 DTYPES = ("float32", "float16", "uint8", "int32", "int64")
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "int8")

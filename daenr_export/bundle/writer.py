@@ -16,7 +16,7 @@ from daenr_common.files import atomic_directory, refuse_to_overwrite, sha256_of
 from daenr_export.bundle.manifest import ArrayEntry, FileEntry, GoldenEntry, Manifest
 from daenr_export.bundle.manifest_file import from_bytes, to_bytes
 from daenr_export.bundle.paths import MANIFEST, why_unsafe
-from daenr_export.runtime.protocol import Array
+from daenr_export.specs import Array
 
 
 class BundleWriter:

@@ -24,7 +24,7 @@ from daenr_export.bundle import (
 from daenr_export.exporting.options import Options
 from daenr_export.graphs.make import Graph
 from daenr_export.graphs.pixels import Pixels
-from daenr_export.runtime.protocol import BatchRange
+from daenr_export.specs import BatchRange
 from daenr_export.verification.parity import to_manifest
 from daenr_train.checkpoint import VERSION, Checkpoint
 

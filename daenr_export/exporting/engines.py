@@ -11,7 +11,7 @@ from daenr_export.bundle import EngineEntry
 from daenr_export.exporting.describe import engine_file
 from daenr_export.exporting.options import Options
 from daenr_export.graphs.make import Graph
-from daenr_export.runtime.protocol import GraphSpec
+from daenr_export.specs import GraphSpec
 from daenr_export.tensorrt import Flavour, Precision, build_engine
 
 

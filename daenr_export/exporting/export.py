@@ -15,7 +15,7 @@ from daenr_common.files import check_writable
 from daenr_export.bundle import Manifest
 from daenr_export.bundle.writer import refuse_output
 from daenr_export.exporting.options import DEFAULT_BATCH, Options
-from daenr_export.runtime.protocol import BatchRange
+from daenr_export.specs import BatchRange
 from daenr_export.tensorrt import choose_flavour
 from daenr_export.tensorrt.flavour import Choice
 from daenr_export.verification.verify import VerifyReport, verify

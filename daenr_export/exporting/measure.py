@@ -10,7 +10,8 @@ from daenr_export.bundle import Parity
 from daenr_export.bundle.golden import Golden
 from daenr_export.graphs.make import Graph
 from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
-from daenr_export.runtime.protocol import Backend, BatchRange, GraphSpec
+from daenr_export.runtime.protocol import Backend
+from daenr_export.specs import BatchRange, GraphSpec
 from daenr_export.verification.parity import TOLERANCES
 from daenr_export.verification.reference_backend import ReferenceBackend
 from daenr_export.verification.runs import FEW, OnnxGraph, Run, Sampling, run_graph

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from daenr_common.errors import ExportError
-from daenr_export.runtime.protocol import BatchRange
+from daenr_export.specs import BatchRange
 
 PRECISIONS = ("fp32", "tf32", "fp16")
 INPUTS = ("float32", "uint8")

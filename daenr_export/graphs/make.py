@@ -12,7 +12,7 @@ from daenr_export.graphs.half import to_half
 from daenr_export.graphs.names import Cut, cuts_of
 from daenr_export.graphs.pixels import Pixels, take_pixels
 from daenr_export.graphs.trace import trace
-from daenr_export.runtime.protocol import TensorSpec
+from daenr_export.specs import TensorSpec
 from daenr_train.models import DaeNr
 
 

@@ -11,7 +11,7 @@ from daenr_common.errors import ExportError
 from daenr_export.bundle.golden import FEATURES, MAX_IMAGES, key
 from daenr_export.graphs.names import cuts_of
 from daenr_export.graphs.pixels import Pixels
-from daenr_export.runtime.protocol import Array
+from daenr_export.specs import Array
 from daenr_train.models import DaeNr, inference_parts
 
 

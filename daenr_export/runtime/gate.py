@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 
 from daenr_common.errors import ImageError
-from daenr_export.runtime.protocol import Array, GraphSpec
+from daenr_export.specs import Array, GraphSpec
 
 RANGE_TOLERANCE = 1e-4
 """By how much a pixel may leave [-1, 1]: more than rounding, less than a forgotten scale."""

@@ -16,8 +16,9 @@ from daenr_export.bundle import Bundle, Manifest
 from daenr_export.bundle.golden import Golden, in_batches
 from daenr_export.runtime import registry
 from daenr_export.runtime.gate import Gate
-from daenr_export.runtime.protocol import Array, Backend, BatchRange, GraphSpec, Session
+from daenr_export.runtime.protocol import Backend, Session
 from daenr_export.runtime.registry import BackendStatus
+from daenr_export.specs import Array, BatchRange, GraphSpec
 
 Responses = NDArray[np.float32]
 

@@ -6,54 +6,15 @@ batch and returns the graph's outputs. Everything else (hashes, checks of images
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
+from daenr_export.specs import Array, GraphSpec
 
 
-@dataclass(frozen=True)
-class TensorSpec:
-    """A named tensor of a graph: its dtype and its shape without the batch axis, which always comes first."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-
-    @property
-    def numpy_dtype(self) -> np.dtype[Any]:
-        """The dtype as numpy's."""
-        return np.dtype(self.dtype)
-
-    def bytes_at(self, batch: int) -> int:
-        """Size in bytes of a batch of this tensor."""
-        return batch * int(np.prod(self.shape, dtype=np.int64)) * self.numpy_dtype.itemsize
-
-
-@dataclass(frozen=True)
-class BatchRange:
-    """The batch sizes that a graph's engines accept, and the one they are tuned for."""
-
-    min: int
-    opt: int
-    max: int
-
-
-@dataclass(frozen=True)
-class GraphSpec:
-    """What goes into a graph and what comes out: one input, one to three outputs, a dynamic batch axis."""
-
-    name: str
-    input: TensorSpec
-    outputs: tuple[TensorSpec, ...]
-    batch: BatchRange
-
-
-class BundleGraph(Protocol):
+class GraphSource(Protocol):
     """One graph of a bundle, as a backend sees it. Contents are handed out only after their hash matched."""
 
     @property
@@ -74,6 +35,21 @@ class BundleGraph(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Bound:
+    """Standing buffers at fixed addresses, and the call that answers what lies in them. Valid until its session closes.
+
+    Attributes:
+        input: `(B, *input.shape)`; write the batch here.
+        outputs: in the order of `spec.outputs`, each `(B, *output.shape)`; every run overwrites them.
+        run: answers `input` into `outputs`, and raises what the library raises. Not for two threads at once.
+    """
+
+    input: Array
+    outputs: tuple[Array, ...]
+    run: Callable[[], object]
+
+
 @runtime_checkable
 class Session(Protocol):
     """A graph opened on a backend."""
@@ -91,6 +67,14 @@ class Session(Protocol):
 
         Returns:
             The outputs in the order of `spec.outputs`, each `(B, *output.shape)`; they belong to the caller.
+        """
+        ...
+
+    def bind(self, batch: int) -> Bound:
+        """Take standing buffers for a batch size, so that nothing is allocated when a frame arrives.
+
+        Raises:
+            DaenrError: the session is closed.
         """
         ...
 
@@ -118,7 +102,7 @@ class Backend(Protocol):
         """None where the backend can run; otherwise what is missing and what to install, in one line."""
         ...
 
-    def open(self, graph: BundleGraph) -> Session:
+    def open(self, graph: GraphSource) -> Session:
         """Open a graph.
 
         Raises:

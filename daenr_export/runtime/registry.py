@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from daenr_common.errors import BackendUnavailableError
-from daenr_export.runtime.protocol import Backend, BundleGraph, Session
+from daenr_export.runtime.protocol import Backend, GraphSource, Session
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -77,7 +77,7 @@ def pick(name: str = AUTO) -> Backend:
     return backend
 
 
-def open_fastest(graph: BundleGraph) -> Choice:
+def open_fastest(graph: GraphSource) -> Choice:
     """Open a graph on the first backend of AUTO_ORDER that can run here and has something to run in the bundle.
 
     Raises:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self, final
+from typing import Any, Self, final
+
+import numpy as np
 
 from daenr_common.errors import BackendUnavailableError, DaenrError
-from daenr_export.runtime.protocol import Array, GraphSpec
+from daenr_export.runtime.protocol import Bound, Session
+from daenr_export.specs import Array, GraphSpec
 
 Answer = Callable[[Array], tuple[Array, ...]]
+Bind = Callable[[int], Bound]
 
 
 @final
@@ -20,12 +24,14 @@ class CallSession:
         backend: its name, for messages.
         spec: the graph that is open.
         answer: takes a batch, returns the outputs in the order of `spec.outputs`. Dropping it must free what it holds.
+        bind: takes standing buffers of the library's own; None where it has no way to.
     """
 
-    def __init__(self, backend: str, spec: GraphSpec, answer: Answer) -> None:
+    def __init__(self, backend: str, spec: GraphSpec, answer: Answer, bind: Bind | None = None) -> None:
         self._subject = f"{backend} session of the graph {spec.name}"
         self._spec = spec
         self._answer = answer
+        self._bind: Bind = bind or (lambda batch: bind_by_copying(self, batch))
 
     @property
     def spec(self) -> GraphSpec:
@@ -46,11 +52,20 @@ class CallSession:
             problem = f"could not answer a batch of {batch.dtype} {batch.shape} ({error})"
             raise DaenrError(self._subject, problem, "check the batch against the manifest") from error
 
+    def bind(self, batch: int) -> Bound:
+        """Take standing buffers for a batch size.
+
+        Raises:
+            DaenrError: the session is closed.
+        """
+        return self._bind(batch)
+
     def close(self) -> None:
         """Free what the session holds. Closing twice is allowed."""
         self._answer = self._refuse
+        self._bind = self._refuse
 
-    def _refuse(self, _: Array) -> tuple[Array, ...]:
+    def _refuse(self, _: object) -> Any:
         raise DaenrError(self._subject, "is closed", "open the graph again")
 
     def __enter__(self) -> Self:
@@ -60,6 +75,23 @@ class CallSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
         self.close()
+
+
+def empty_buffers(spec: GraphSpec, batch: int) -> tuple[Array, tuple[Array, ...]]:
+    """Zeroed arrays in the shapes of a graph's input and outputs at a batch size."""
+    first, *rest = (np.zeros((batch, *tensor.shape), tensor.numpy_dtype) for tensor in (spec.input, *spec.outputs))
+    return first, tuple(rest)
+
+
+def bind_by_copying(session: Session, batch: int) -> Bound:
+    """Standing buffers for a session whose library returns arrays of its own: each answer is copied into them."""
+    source, outputs = empty_buffers(session.spec, batch)
+
+    def run() -> None:
+        for standing, answer in zip(outputs, session.run(source), strict=True):
+            np.copyto(standing, answer, casting="no")
+
+    return Bound(source, outputs, run)
 
 
 def check_names(backend: str, spec: GraphSpec, inputs: Sequence[set[str]], outputs: Sequence[set[str]]) -> None:

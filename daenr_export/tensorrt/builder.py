@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, Literal, get_args
 
 from daenr_common.errors import BackendUnavailableError, ExportError, SpecError
-from daenr_export.runtime.protocol import BatchRange, GraphSpec
+from daenr_export.specs import BatchRange, GraphSpec
 from daenr_export.tensorrt.flavour import Flavour
 from daenr_export.tensorrt.gpu import compute_capability, why_no_gpu
 from daenr_export.tensorrt.messages import what_went_wrong

@@ -10,7 +10,7 @@ from typing import final
 from daenr_common.errors import BackendUnavailableError, ExportError
 from daenr_common.verdict import Check, Verdict
 from daenr_export.bundle.manifest import EngineEntry
-from daenr_export.runtime.protocol import GraphSpec
+from daenr_export.specs import GraphSpec
 from daenr_export.tensorrt.flavour import FLAVOURS, Flavour
 from daenr_export.tensorrt.gpu import compute_capability, why_no_gpu
 from daenr_export.tensorrt.messages import collecting_logger

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, final
 
 from daenr_common.errors import ExportError
-from daenr_export.runtime.protocol import GraphSpec, TensorSpec
+from daenr_export.specs import GraphSpec, TensorSpec
 from daenr_export.tensorrt.messages import collecting_logger, parser_errors
 
 COMPUTE_LAYERS = frozenset({"CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY", "EINSUM"})

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from daenr_common.errors import BackendUnavailableError
-from daenr_export.runtime.protocol import GraphSpec, TensorSpec
+from daenr_export.specs import GraphSpec, TensorSpec
 from daenr_export.tensorrt.messages import what_went_wrong
 from daenr_export.tensorrt.network import numpy_name
 

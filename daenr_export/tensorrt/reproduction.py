@@ -10,7 +10,7 @@ import numpy as np
 
 from daenr_common.verdict import Verdict
 from daenr_export.bundle.manifest import EngineEntry
-from daenr_export.runtime.protocol import GraphSpec
+from daenr_export.specs import GraphSpec
 from daenr_export.tensorrt.builder import RTX_DEFAULT_COMPUTE_CAPABILITIES, Precision, build_engine
 from daenr_export.tensorrt.flavour import FLAVOURS
 from daenr_export.tensorrt.gpu import why_no_gpu

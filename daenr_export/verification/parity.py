@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from daenr_common.errors import BundleError
 from daenr_export.bundle.golden import in_batches
-from daenr_export.runtime.protocol import Array
+from daenr_export.specs import Array
 
 IMAGE_RANGE = 2.0
 """Images are in [-1, 1]."""

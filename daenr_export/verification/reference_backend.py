@@ -10,8 +10,9 @@ from typing import final
 
 from daenr_common.errors import BackendUnavailableError
 from daenr_common.extras import require
-from daenr_export.runtime.protocol import Array, BundleGraph
+from daenr_export.runtime.protocol import GraphSource
 from daenr_export.runtime.session import CallSession
+from daenr_export.specs import Array
 
 NAME = "onnx-reference"
 
@@ -35,7 +36,7 @@ class ReferenceBackend:
             return str(error)
         return None
 
-    def open(self, graph: BundleGraph) -> CallSession:
+    def open(self, graph: GraphSource) -> CallSession:
         """Open a graph.
 
         Raises:

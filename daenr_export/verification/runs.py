@@ -9,14 +9,15 @@ from typing import Any, final
 from daenr_common.errors import BackendUnavailableError, DaenrError
 from daenr_common.verdict import Check, Verdict
 from daenr_export.bundle.golden import Golden, batch_sizes
-from daenr_export.runtime.protocol import Array, Backend, BatchRange, BundleGraph, GraphSpec, Session
+from daenr_export.runtime.protocol import Backend, GraphSource, Session
+from daenr_export.specs import Array, BatchRange, GraphSpec
 from daenr_export.verification.parity import Comparison, Tolerance, answer_all, compare
 
 
 @final
 @dataclass(frozen=True)
 class OnnxGraph:
-    """An ONNX graph alone, as backends see it (`daenr_export.runtime.protocol.BundleGraph`)."""
+    """An ONNX graph alone, as backends see it (`daenr_export.runtime.protocol.GraphSource`)."""
 
     spec: GraphSpec
     content: bytes
@@ -40,7 +41,7 @@ class Witness:
         engine_precision: what its engines compute in.
     """
 
-    def __init__(self, graph: BundleGraph, engine_precision: str) -> None:
+    def __init__(self, graph: GraphSource, engine_precision: str) -> None:
         self._graph = graph
         self._engine_precision = engine_precision
         self.gave_engine = False

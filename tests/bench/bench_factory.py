@@ -11,8 +11,9 @@ import numpy as np
 
 from daenr_export.bundle import Bundle, write_bundle
 from daenr_export.bundle.golden import Golden, key
-from daenr_export.runtime.protocol import Array, BatchRange, BundleGraph
+from daenr_export.runtime.protocol import GraphSource
 from daenr_export.runtime.session import CallSession
+from daenr_export.specs import Array, BatchRange
 from daenr_export.verification.parity import to_manifest
 
 GRAPHS = ("encoder", "readout", "responses")
@@ -77,7 +78,7 @@ class FakeBackend:
     def why_unavailable(self) -> str | None:
         return self._reason
 
-    def open(self, graph: BundleGraph) -> CallSession:
+    def open(self, graph: GraphSource) -> CallSession:
         spec = graph.spec
         references = self._golden.references(spec)
         number_of = {image.tobytes(): index for index, image in enumerate(self._golden.inputs(spec))}

@@ -18,9 +18,10 @@ from daenr_bench.result import Measurement, Skip
 from daenr_common.errors import BackendUnavailableError, BundleError, DaenrError
 from daenr_common.verdict import Verdict
 from daenr_export.runtime import registry
-from daenr_export.runtime.protocol import Array, BatchRange, BundleGraph
+from daenr_export.runtime.protocol import GraphSource
 from daenr_export.runtime.registry import BackendStatus
 from daenr_export.runtime.session import CallSession
+from daenr_export.specs import Array, BatchRange
 
 QUICK = Plan(samples=100)
 CHECKED = 8
@@ -199,7 +200,7 @@ class Picky(FakeBackend):
 
     has: tuple[str, ...] = ()
 
-    def open(self, graph: BundleGraph) -> CallSession:
+    def open(self, graph: GraphSource) -> CallSession:
         if graph.spec.name not in self.has:
             raise BackendUnavailableError("bundle", "holds no engine", "export one")
         return super().open(graph)

@@ -26,7 +26,7 @@ from daenr_export.bundle.golden import Golden
 from daenr_export.graphs.names import cuts_of
 from daenr_export.graphs.pixels import Pixels
 from daenr_export.graphs.reference import make_golden
-from daenr_export.runtime.protocol import BatchRange, GraphSpec, TensorSpec
+from daenr_export.specs import BatchRange, GraphSpec, TensorSpec
 from daenr_export.verification.parity import to_manifest
 from daenr_train.checkpoint import load_checkpoint
 

@@ -24,7 +24,7 @@ from daenr_export.bundle import (
     RecordingEntry,
     write_bundle,
 )
-from daenr_export.runtime.protocol import BatchRange, TensorSpec
+from daenr_export.specs import BatchRange, TensorSpec
 
 NEURONS = 5
 OPSET = 20

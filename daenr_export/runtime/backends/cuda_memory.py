@@ -11,7 +11,7 @@ from typing import Any, final
 
 import numpy as np
 
-from daenr_export.runtime.protocol import Array, TensorSpec
+from daenr_export.specs import Array, TensorSpec
 
 
 @cache

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, final
 
 from daenr_common.errors import BackendUnavailableError
 from daenr_common.extras import require
-from daenr_export.runtime.protocol import Array, BundleGraph
-from daenr_export.runtime.session import CallSession, check_names
+from daenr_export.runtime.protocol import Bound, GraphSource
+from daenr_export.runtime.session import CallSession, check_names, empty_buffers
+from daenr_export.specs import Array, GraphSpec
 
 CPU = "CPUExecutionProvider"
 _FATAL_ONLY = 4  # every error also comes as an exception, and a rig's terminal is not the place to read it twice
@@ -57,7 +59,7 @@ class OnnxRuntimeBackend:
             return str(error)
         return None
 
-    def open(self, graph: BundleGraph) -> CallSession:
+    def open(self, graph: GraphSource) -> CallSession:
         """Open a graph.
 
         Raises:
@@ -79,7 +81,7 @@ class OnnxRuntimeBackend:
         def answer(batch: Array) -> tuple[Array, ...]:
             return tuple(run(names, {source: batch}))
 
-        return CallSession(self._name, spec, answer)
+        return CallSession(self._name, spec, answer, partial(_bind, session, spec))
 
     def _library(self) -> Any:
         library = require("onnxruntime", extra="cpu", purpose=f"the backend {self._name}")
@@ -97,6 +99,18 @@ class OnnxRuntimeBackend:
         for pool in ("intra", "inter"):
             options.add_session_config_entry(f"session.{pool}_op.allow_spinning", str(int(self._spinning)))
         return options
+
+
+def _bind(session: Any, spec: GraphSpec, batch: int) -> Bound:
+    source, outputs = empty_buffers(spec, batch)
+    binding = session.io_binding()
+    for bind, tensors, arrays in (
+        (binding.bind_input, (spec.input,), (source,)),
+        (binding.bind_output, spec.outputs, outputs),
+    ):
+        for tensor, array in zip(tensors, arrays, strict=True):
+            bind(tensor.name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+    return Bound(source, outputs, partial(session.run_with_iobinding, binding))
 
 
 def _check_provider(session: Any, wanted: str) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, final
 
 import numpy as np
 
 from daenr_common.errors import BackendUnavailableError
 from daenr_common.extras import require
-from daenr_export.runtime.protocol import Array, BundleGraph, GraphSpec
-from daenr_export.runtime.session import CallSession, check_names
+from daenr_export.runtime.protocol import Bound, GraphSource
+from daenr_export.runtime.session import CallSession, check_names, empty_buffers
+from daenr_export.specs import Array, GraphSpec
 
 
 @final
@@ -41,7 +43,7 @@ class OpenVinoBackend:
             return str(error)
         return None
 
-    def open(self, graph: BundleGraph) -> CallSession:
+    def open(self, graph: GraphSource) -> CallSession:
         """Open a graph.
 
         Raises:
@@ -60,7 +62,7 @@ class OpenVinoBackend:
             raise BackendUnavailableError(self._name, problem, "ask for a precision that this CPU has")
         inputs, outputs = [port.names for port in compiled.inputs], [port.names for port in compiled.outputs]
         check_names(self._name, spec, inputs, outputs)
-        return CallSession(self._name, spec, _Request(library, compiled, spec))
+        return CallSession(self._name, spec, _Request(library, compiled, spec), partial(_bind, library, compiled, spec))
 
     def _library(self) -> Any:
         return require("openvino", extra="openvino", purpose=f"the backend {self._name}")
@@ -72,6 +74,15 @@ class OpenVinoBackend:
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
         }
+
+
+def _bind(library: Any, compiled: Any, spec: GraphSpec, batch: int) -> Bound:
+    source, outputs = empty_buffers(spec, batch)
+    request = compiled.create_infer_request()
+    request.set_input_tensor(library.Tensor(source, shared_memory=True))
+    for index, output in enumerate(outputs):
+        request.set_output_tensor(index, library.Tensor(output, shared_memory=True))
+    return Bound(source, outputs, partial(request.infer, share_outputs=True))
 
 
 @final

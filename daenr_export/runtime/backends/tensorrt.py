@@ -12,7 +12,9 @@ from daenr_common.errors import BackendUnavailableError, DaenrError, ImageError
 from daenr_common.extras import require
 from daenr_export.runtime.backends.cuda_memory import TensorMemory, current
 from daenr_export.runtime.backends.tensorrt_context import ContextOptions, OpenEngine
-from daenr_export.runtime.protocol import Array, BundleGraph, GraphSpec
+from daenr_export.runtime.protocol import Bound, GraphSource
+from daenr_export.runtime.session import bind_by_copying
+from daenr_export.specs import Array, GraphSpec
 from daenr_export.tensorrt.flavour import ENTERPRISE, RTX, Flavour
 from daenr_export.tensorrt.gpu import why_no_gpu
 
@@ -45,7 +47,7 @@ class _EngineBackend:
             return str(error)
         return None
 
-    def open(self, graph: BundleGraph) -> EngineSession:
+    def open(self, graph: GraphSource) -> EngineSession:
         """Open the engine of a graph.
 
         Raises:
@@ -146,6 +148,16 @@ class EngineSession:
             raise DaenrError(self._subject, problem, "close it and open the graph again") from error
         finally:
             self._one_at_a_time.release()
+
+    def bind(self, batch: int) -> Bound:
+        """Take standing buffers for a batch size.
+
+        Raises:
+            DaenrError: the session is closed.
+        """
+        if self._engine is None:
+            raise DaenrError(self._subject, "is closed", "open the graph again")
+        return bind_by_copying(self, batch)
 
     def close(self) -> None:
         """Free the engine, the buffers and the stream. Closing twice is allowed; a batch in flight is waited for."""

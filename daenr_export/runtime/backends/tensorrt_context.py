@@ -9,7 +9,7 @@ from typing import Any, final
 
 from daenr_common.errors import BackendUnavailableError, DaenrError
 from daenr_common.files import atomic_file
-from daenr_export.runtime.protocol import GraphSpec
+from daenr_export.specs import GraphSpec
 from daenr_export.tensorrt.messages import collecting_logger, what_went_wrong
 from daenr_export.tensorrt.plan import REMEDY, open_plan
 

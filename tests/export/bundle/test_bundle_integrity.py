@@ -186,7 +186,7 @@ def test_a_bundle_opens_in_a_fraction_of_a_second(tmp_path: Path) -> None:
 
 def test_graphs_of_a_bundle(tiny_bundle: Path) -> None:
     bundle = Bundle.open(tiny_bundle)
-    graph: protocol.BundleGraph = bundle.graph("joint")
+    graph: protocol.GraphSource = bundle.graph("joint")
     assert graph.spec.input == factory.TENSORS["image"]
     assert [output.name for output in graph.spec.outputs] == ["responses", "reconstruction", "codes"]
     with pytest.raises(BackendUnavailableError, match=r"no fp32 engine of tensorrt-rtx for the graph joint"):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from daenr_common.errors import BundleError
 from daenr_export.bundle import ArrayEntry, EngineEntry, FileEntry, GoldenEntry, Manifest
 from daenr_export.bundle.manifest_file import from_bytes, to_bytes
-from daenr_export.runtime.protocol import BatchRange
+from daenr_export.specs import BatchRange
 
 PATH = Path("a.daenr/manifest.json")
 GOLDEN = GoldenEntry("golden.npz", 2, {"image": ArrayEntry("float32", (2, 1, 32, 32))})

@@ -15,7 +15,7 @@ from daenr_export.exporting.options import Options
 from daenr_export.graphs.make import Graph, make_graphs
 from daenr_export.graphs.reference import make_golden
 from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
-from daenr_export.runtime.protocol import BatchRange, GraphSpec
+from daenr_export.specs import BatchRange, GraphSpec
 from daenr_export.tensorrt import RTX
 from daenr_export.verification.parity import TOLERANCES
 from daenr_export.verification.runs import OnnxGraph, Run, Sampling, run_graph

@@ -15,7 +15,7 @@ from daenr_export.graphs import contract, trace
 from daenr_export.graphs.make import make_graphs
 from daenr_export.graphs.names import CUTS, Cut, cuts_of, in_order
 from daenr_export.graphs.pixels import Pixels
-from daenr_export.runtime.protocol import TensorSpec
+from daenr_export.specs import TensorSpec
 from daenr_train.spec import model_names, parse_model_name
 
 RESPONSES = TensorSpec("responses", "float32", (11,))

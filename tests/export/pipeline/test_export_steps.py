@@ -29,7 +29,7 @@ from daenr_common.verdict import Verdict
 from daenr_export.bundle import Bundle
 from daenr_export.exporting import engines, measure
 from daenr_export.exporting.options import Options, parse_batch
-from daenr_export.runtime.protocol import BatchRange
+from daenr_export.specs import BatchRange
 from daenr_export.verification import parity
 
 HAS_RTX = is_installed("tensorrt_rtx")

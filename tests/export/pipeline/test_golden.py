@@ -9,7 +9,7 @@ from daenr_common.errors import BundleError, ExportError
 from daenr_export.bundle.golden import MAX_IMAGES, Golden, batch_sizes
 from daenr_export.graphs.pixels import Pixels
 from daenr_export.graphs.reference import make_golden
-from daenr_export.runtime.protocol import BatchRange, GraphSpec, TensorSpec
+from daenr_export.specs import BatchRange, GraphSpec, TensorSpec
 
 PIXELS = Pixels(1 / 127.5, -1.0)
 ENCODER = GraphSpec(

@@ -15,7 +15,8 @@ from daenr_common.errors import BackendUnavailableError, DaenrError
 from daenr_export.bundle import Bundle
 from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from daenr_export.runtime.backends.openvino import OpenVinoBackend
-from daenr_export.runtime.protocol import Backend, GraphSpec, Session
+from daenr_export.runtime.protocol import Backend, Session
+from daenr_export.specs import GraphSpec
 
 BACKENDS: dict[str, type[OnnxRuntimeBackend] | type[OpenVinoBackend]] = {
     "onnxruntime": OnnxRuntimeBackend,
@@ -93,6 +94,24 @@ def test_a_read_only_image_is_taken_and_left_alone(backend: Backend) -> None:
     with backend.open(graph_of("responses")) as session:
         session.run(images)
     np.testing.assert_array_equal(images, before)
+
+
+@pytest.mark.parametrize("name", factory.GRAPHS)
+def test_bound_buffers_hold_what_run_answers(backend: Backend, shared_tiny_bundle: Path, name: str) -> None:
+    graph = Bundle.open(shared_tiny_bundle).graph(name)
+    with backend.open(graph) as session:
+        for size in (1, 3):
+            bound = session.bind(size)
+            addresses = [array.ctypes.data for array in (bound.input, *bound.outputs)]
+            for seed in range(3):
+                batch = np.random.default_rng(seed).uniform(-1, 1, bound.input.shape).astype(np.float32)
+                bound.input[:] = batch
+                bound.run()
+                for standing, answer in zip(bound.outputs, session.run(batch), strict=True):
+                    np.testing.assert_array_equal(standing, answer)
+            assert addresses == [array.ctypes.data for array in (bound.input, *bound.outputs)]
+    with pytest.raises(DaenrError, match="is closed"):
+        session.bind(1)
 
 
 def test_closing_twice_is_allowed_and_use_after_it_is_said(backend: Backend) -> None:

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from daenr_common.errors import DaenrError, ImageError
 from daenr_export.runtime.gate import Gate
-from daenr_export.runtime.protocol import BatchRange, GraphSpec, TensorSpec
+from daenr_export.specs import BatchRange, GraphSpec, TensorSpec
 
 RESPONSES = (factory.tensor("responses"),)
 GATE = Gate(GraphSpec("responses", factory.tensor("image"), RESPONSES, BatchRange(1, 1, 8)))

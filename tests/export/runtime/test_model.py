@@ -17,7 +17,8 @@ from daenr_common.errors import BackendUnavailableError, BundleError, DaenrError
 from daenr_export.bundle import Bundle
 from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from daenr_export.runtime.model import Model
-from daenr_export.runtime.protocol import BatchRange, BundleGraph, Session
+from daenr_export.runtime.protocol import GraphSource, Session
+from daenr_export.specs import BatchRange
 
 IMAGES = factory.some_images(3)
 
@@ -34,7 +35,7 @@ class Counting:
     def why_unavailable(self) -> str | None:
         return None
 
-    def open(self, graph: BundleGraph) -> Session:
+    def open(self, graph: GraphSource) -> Session:
         self.opened.append(graph.spec.name)
         self.sessions.append(OnnxRuntimeBackend().open(graph))
         return self.sessions[-1]

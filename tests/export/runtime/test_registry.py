@@ -14,7 +14,7 @@ from daenr_common.errors import BackendUnavailableError
 from daenr_export.bundle import Bundle
 from daenr_export.runtime import registry
 from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
-from daenr_export.runtime.protocol import BundleGraph, Session
+from daenr_export.runtime.protocol import GraphSource, Session
 
 FOREIGN = """
 from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
@@ -110,7 +110,7 @@ class Fake:
     def why_unavailable(self) -> str | None:
         return self._reason
 
-    def open(self, graph: BundleGraph) -> Session:
+    def open(self, graph: GraphSource) -> Session:
         if not self._opens:
             raise BackendUnavailableError(self.name, "holds no engine", "export one")
         return OnnxRuntimeBackend().open(graph)

@@ -10,7 +10,7 @@ from bundle_factory import BATCH, GRAPHS, image_input, onnx_graph, tensor
 from onnx import TensorProto, helper, numpy_helper
 
 from daenr_export.bundle.manifest import EngineEntry
-from daenr_export.runtime.protocol import BatchRange, GraphSpec
+from daenr_export.specs import BatchRange, GraphSpec
 from daenr_export.tensorrt import RTX, BuiltEngine, Precision, build_engine
 
 

@@ -15,7 +15,7 @@ from engine_factory import built, half_graph, spec_of
 
 from daenr_common.errors import BackendUnavailableError, ExportError, MissingExtraError, SpecError
 from daenr_common.files import sha256_of
-from daenr_export.runtime.protocol import BatchRange, TensorSpec
+from daenr_export.specs import BatchRange, TensorSpec
 from daenr_export.tensorrt import ENTERPRISE, RTX, build_engine, builder
 from daenr_export.tensorrt.builder import configure
 from daenr_export.tensorrt.network import parse, precision_of

@@ -12,7 +12,7 @@ from engine_factory import built, half_graph, record_of, spec_of, with_other_wei
 from daenr_common.errors import BackendUnavailableError
 from daenr_common.verdict import Check, Verdict
 from daenr_export.bundle.manifest import EngineEntry
-from daenr_export.runtime.protocol import BatchRange, TensorSpec
+from daenr_export.specs import BatchRange, TensorSpec
 from daenr_export.tensorrt import BuiltEngine, inspection, reproduction, why_no_gpu
 from daenr_export.tensorrt.inspection import inspect_engine
 from daenr_export.tensorrt.plan import PlanRefusedError

@@ -1,0 +1,48 @@
+"""What a graph takes and gives: the words that a bundle, the builder of engines and the runtime share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A named tensor of a graph: its dtype and its shape without the batch axis, which always comes first."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """The dtype as numpy's."""
+        return np.dtype(self.dtype)
+
+    def bytes_at(self, batch: int) -> int:
+        """Size in bytes of a batch of this tensor."""
+        return batch * int(np.prod(self.shape, dtype=np.int64)) * self.numpy_dtype.itemsize
+
+
+@dataclass(frozen=True)
+class BatchRange:
+    """The batch sizes that a graph's engines accept, and the one they are tuned for."""
+
+    min: int
+    opt: int
+    max: int
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """What goes into a graph and what comes out: one input, one to three outputs, a dynamic batch axis."""
+
+    name: str
+    input: TensorSpec
+    outputs: tuple[TensorSpec, ...]
+    batch: BatchRange
