@@ -1,1 +1,1 @@
-"""The closed loop: frames come from a source, the model answers, a sink takes the answers, and every frame is logged."""
+"""The closed loop: a source gives frames, the model answers, a sink takes the answers, and every frame is logged."""

@@ -80,5 +80,3 @@ class Sink(Protocol):
     def __call__(self, answer: Answer, /) -> object:
         """Take one answer."""
         ...
-
-
