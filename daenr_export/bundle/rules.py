@@ -13,6 +13,8 @@ from daenr_export.specs import BatchRange, TensorSpec
 DTYPES = ("float32", "float16", "uint8", "int32", "int64")
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "int8")
 FLAVOURS = ("tensorrt-rtx", "tensorrt")
+MAX_BATCH = 65_536
+"""More than any rig answers at once. What opens a bundle takes memory for its largest batch, so there is a bound."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -100,8 +102,9 @@ def _check_tensor(tensor: TensorSpec, where: str) -> None:
 
 
 def _check_batch(batch: BatchRange, where: str) -> None:
-    if not 1 <= batch.min <= batch.opt <= batch.max:
-        problem = f"is min {batch.min}, opt {batch.opt}, max {batch.max}, expected 1 <= min <= opt <= max"
+    if not 1 <= batch.min <= batch.opt <= batch.max <= MAX_BATCH:
+        found = f"min {batch.min}, opt {batch.opt}, max {batch.max}"
+        problem = f"is {found}, expected 1 <= min <= opt <= max <= {MAX_BATCH}"
         raise FieldError(where, problem)
 
 

@@ -204,6 +204,7 @@ def test_an_unknown_field_is_named_with_those_that_are_known() -> None:
         (("graphs",), {}, "is empty"),
         (("graphs", "joint", "batch"), {"min": 2, "opt": 1, "max": 8}, "expected 1 <= min <= opt <= max"),
         (("graphs", "joint", "batch", "min"), 0, "expected 1 <= min <= opt <= max"),
+        (("graphs", "joint", "batch", "max"), 10**9, "max 1000000000, expected 1 <= min <= opt <= max <= 65536"),
         (("graphs", "joint", "outputs"), [], "expected one or more"),
         (("graphs", "joint", "outputs", 0, "shape"), [6], "there are 5 neuron_ids"),
         (("graphs", "joint", "input", "shape"), [1, 32, 0], "is 0, expected 1 or more"),
