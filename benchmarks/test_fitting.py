@@ -12,8 +12,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from daenr_train.data import Recording, Split, simulate, split
 from daenr_train.fit import TrainingConfig
+from daenr_train.fit.determinism import deterministic_torch
 from daenr_train.fit.losses import data_terms, regularisation_terms, total
-from daenr_train.fit.state import FitState, deterministic_torch
+from daenr_train.fit.state import FitState
 from daenr_train.fit.trainer import Trainer
 from daenr_train.models import make_model
 from daenr_train.spec import parse_model_name

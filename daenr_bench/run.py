@@ -69,7 +69,7 @@ def samples_beside(path: Path) -> Path:
 def check_output(path: Path) -> None:
     """Raise DaenrError unless a result can be written to a path: a measurement must not be lost at its very end."""
     samples_beside(path)
-    check_output_file(path)
+    check_output_file(path, force=True)
 
 
 def benchmark(

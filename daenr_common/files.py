@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from daenr_common.errors import DaenrError, OutputExistsError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+PARTIAL = ".partial"
+"""What the name of a file or folder ends in while it is being written."""
+
+_ABANDONED_AFTER_S = 60  # between the creation and the lock there is a moment without one
 
 
 def sha256_of(content: bytes) -> str:
@@ -31,7 +43,7 @@ def refuse_to_overwrite(path: Path, *, force: bool) -> None:
         raise OutputExistsError(path)
 
 
-def check_output_file(path: Path, *, force: bool = True) -> None:
+def check_output_file(path: Path, *, force: bool) -> None:
     """See before long work whether a file can be written; nothing is created.
 
     Raises:
@@ -60,14 +72,16 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     with _mapped_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+        _remove_abandoned(path)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
         os.close(handle)
         temporary = Path(name)
         try:
-            yield temporary
-            temporary.chmod(0o644)
-            _flush_to_disk(temporary)
-            temporary.replace(path)
+            with _claimed(temporary):
+                yield temporary
+                temporary.chmod(0o644)
+                _flush_to_disk(temporary)
+                temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -85,19 +99,46 @@ def atomic_directory(path: Path, *, force: bool = False) -> Iterator[Path]:
     refuse_to_overwrite(path, force=force)
     with _mapped_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial"))
+        _remove_abandoned(path)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL))
         try:
-            yield temporary
-            temporary.chmod(0o755)
-            for file in temporary.rglob("*"):
-                if file.is_file():
-                    _flush_to_disk(file)
-            if path.exists():
-                _replace_directory(temporary, path)
-            else:
-                temporary.rename(path)
+            with _claimed(temporary):
+                yield temporary
+                temporary.chmod(0o755)
+                for file in temporary.rglob("*"):
+                    if file.is_file():
+                        _flush_to_disk(file)
+                if path.exists():
+                    _replace_directory(temporary, path)
+                else:
+                    temporary.rename(path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _claimed(path: Path) -> Iterator[None]:
+    """Hold a lock on a file or folder, which the system gives back when this process dies."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what killed processes left behind when they wrote `path`: old enough, and nobody holds a lock on it."""
+    if fcntl is None:
+        return
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{PARTIAL}"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED_AFTER_S:
+                with _claimed(left):
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def _replace_directory(new: Path, path: Path) -> None:

@@ -133,14 +133,17 @@ def main(
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--backend", "backends", metavar="NAME", multiple=True, help="Only this one; may be repeated.")
 @click.option("--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Write the report, too.")
+@click.option("--force", is_flag=True, help="Replace the report if it exists.")
 @click.pass_context
-def verify_command(context: click.Context, bundle: Path, backends: tuple[str, ...], json_file: Path | None) -> None:
+def verify_command(
+    context: click.Context, bundle: Path, backends: tuple[str, ...], json_file: Path | None, force: bool
+) -> None:
     """See _VERIFY_HELP."""
     from daenr_export import report
     from daenr_export.verification.verify import verify
 
     if json_file is not None:
-        check_output_file(json_file)
+        check_output_file(json_file, force=force)
     found = verify(bundle, backends or None, progress=_progress)
     if json_file is not None:
         with atomic_file(json_file) as temporary:

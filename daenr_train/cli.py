@@ -130,7 +130,8 @@ def fit(
 @click.option("--data", type=_PATH, required=True, help="The recording whose test images are scored.")
 @click.option("--region", help="Which region (default: the one that the model was fitted to).")
 @click.option("--json", "json_path", type=_PATH, help="Write all scores, per neuron too, to this file.")
-def evaluate(checkpoint: Path, data: Path, region: str | None, json_path: Path | None) -> None:
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+def evaluate(checkpoint: Path, data: Path, region: str | None, json_path: Path | None, force: bool) -> None:
     """Score a checkpoint on the test images of a recording: reconstruction, and responses per neuron."""
     require("torch", extra="train", purpose="evaluating checkpoints")
     from daenr_train.checkpoint import load_checkpoint
@@ -138,7 +139,7 @@ def evaluate(checkpoint: Path, data: Path, region: str | None, json_path: Path |
     from daenr_train.evaluate import evaluate as score
 
     if json_path is not None:
-        check_output_file(json_path)
+        check_output_file(json_path, force=force)
     trained = load_checkpoint(checkpoint)
     scores = score(trained, open_recording(data, region or trained.recording.region))
     _print_scores(scores.summary)

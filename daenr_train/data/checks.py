@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from daenr_common.errors import RecordingError
 from daenr_train.data.content import image_hashes
+from daenr_train.spec import IMAGE_SIZE
 
-IMAGE_SHAPE = (1, 32, 32)
+IMAGE_SHAPE = (1, IMAGE_SIZE, IMAGE_SIZE)
 ROUNDING = 1e-6
 """An image may exceed [-1, 1] by this much, which scaling in floating point brings about; it is clipped."""
 

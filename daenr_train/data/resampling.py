@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-SIDE = 32
+from daenr_train.spec import IMAGE_SIZE
 
 
 def resize(images: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -17,7 +17,7 @@ def resize(images: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def _overlaps(n_pixels: int) -> NDArray[np.float64]:
     """(32, n) shares of the old pixels in each new one; every row sums to 1."""
-    edges = np.linspace(0, n_pixels, SIDE + 1)
+    edges = np.linspace(0, n_pixels, IMAGE_SIZE + 1)
     old = np.arange(n_pixels)
     covered = np.minimum(edges[1:, None], old + 1) - np.maximum(edges[:-1, None], old)
     overlaps = np.maximum(covered, 0)

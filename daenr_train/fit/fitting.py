@@ -15,9 +15,10 @@ from daenr_train.checkpoint import Checkpoint, Provenance
 from daenr_train.data.recording import Recording
 from daenr_train.data.split import Split, split
 from daenr_train.fit.config import TrainingConfig
+from daenr_train.fit.determinism import deterministic_torch
 from daenr_train.fit.interruption import stop_on_signals
 from daenr_train.fit.receptive_fields import fixed_masks
-from daenr_train.fit.state import FitState, deterministic_torch
+from daenr_train.fit.state import FitState
 from daenr_train.fit.trainer import Trainer, validation_error
 from daenr_train.models import DaeNr, make_model
 from daenr_train.models.latent import QuantisedLatent

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,30 +126,6 @@ class FitState:
         self.optimiser = self._fresh_optimiser()
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": content["optimiser"], "param_groups": groups})
-
-
-@contextmanager
-def deterministic_torch(threads: int) -> Iterator[None]:
-    """Deterministic algorithms on a fixed number of threads; what was set before is restored."""
-    before = (
-        torch.get_num_threads(),
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
-    # a debugging aid that costs a pass over every tensor
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    # Values too small for a normal number slow the processor down a hundredfold and carry nothing.
-    torch.set_flush_denormal(True)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1], warn_only=before[2])
-        torch.utils.deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
-        torch.set_flush_denormal(False)
 
 
 def _copied(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -76,7 +76,7 @@ class FullyConnectedReadout(nn.Module):
 
 
 def make_readout(spec: ModelSpec) -> FactorizedReadout | FullyConnectedReadout:
-    """The readout of a spec; a fixed mask is uniform until `set_fixed_mask` gives the recording's."""
+    """The readout of a spec; a fixed mask is uniform until the fit sets it from the recording."""
     if spec.readout == "fc":
         return FullyConnectedReadout(spec)
     _, height, width = spec.features_shape()

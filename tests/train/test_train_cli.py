@@ -164,6 +164,13 @@ def test_an_output_that_exists_is_kept(run, data, tmp_path):
     assert (tmp_path / "model.pt").read_text() == "precious"
 
 
+def test_scores_that_exist_are_kept(run, data, tmp_path):
+    (tmp_path / "scores.json").write_text("precious")
+    result = run("evaluate", "--checkpoint", "any.pt", "--data", data, "--json", "scores.json")
+    assert_one_line(result, "scores.json: exists already", "--force")
+    assert (tmp_path / "scores.json").read_text() == "precious"
+
+
 def test_a_recording_of_other_neurons_is_refused(run, data, tmp_path, small_recording):
     run("fit", "--model", "cnn-fr1", "--data", data, "--output", "model.pt", *QUICK)
     with np.load(data) as content:

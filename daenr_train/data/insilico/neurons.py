@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from daenr_train.data.insilico.stimuli import SIDE
+from daenr_train.spec import IMAGE_SIZE
 
 Float64Array = NDArray[np.float64]
 
@@ -84,7 +84,7 @@ def draw_population(n_neurons: int, generator: np.random.Generator) -> Populatio
     wavelength = WAVELENGTH_MEDIAN * np.exp(WAVELENGTH_SPREAD * generator.standard_normal((n_neurons, 1)))
     across = wavelength * generator.uniform(*WIDTH_IN_CYCLES, size=(n_neurons, 1))
     along = across * generator.uniform(*ELONGATION, size=(n_neurons, 1))
-    row, column = np.divmod(np.arange(SIDE * SIDE), SIDE)
+    row, column = np.divmod(np.arange(IMAGE_SIZE * IMAGE_SIZE), IMAGE_SIZE)
     x, y = column - centre[0], row - centre[1]
     u, v = x * np.cos(orientation) + y * np.sin(orientation), y * np.cos(orientation) - x * np.sin(orientation)
     envelope = np.exp(-0.5 * ((u / across) ** 2 + (v / along) ** 2))

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from daenr_common.errors import BackendUnavailableError
 from daenr_common.extras import require
+from daenr_train.spec import IMAGE_SIZE
 
-SIDE = 32
 """Pixels along each side of an image."""
 
 SCALES, SCALE_WEIGHTS = (1, 2, 3), (0.2, 0.45, 0.35)
@@ -49,7 +49,7 @@ class Patch:
     @property
     def width(self) -> int:
         """Pixels of the photograph along each side."""
-        return self.scale * SIDE
+        return self.scale * IMAGE_SIZE
 
     def overlaps(self, other: Patch) -> bool:
         """Whether any pixel of the photograph lies in both patches."""
@@ -133,7 +133,7 @@ def _place(name: str, scale: int, generator: np.random.Generator, *, on_test_sid
     height, width = photographs()[name].shape
     training_ends, test_begins = sides(width)
     left, right = (test_begins, width) if on_test_side else (0, training_ends)
-    size = scale * SIDE
+    size = scale * IMAGE_SIZE
     return Patch(
         name, int(generator.integers(height - size + 1)), int(generator.integers(left, right - size + 1)), scale
     )
@@ -142,5 +142,5 @@ def _place(name: str, scale: int, generator: np.random.Generator, *, on_test_sid
 def _pixels(patch: Patch) -> NDArray[np.float64]:
     picture = photographs()[patch.photograph]
     box = picture[patch.top : patch.top + patch.width, patch.left : patch.left + patch.width]
-    blocks = box.reshape(SIDE, patch.scale, SIDE, patch.scale)
+    blocks = box.reshape(IMAGE_SIZE, patch.scale, IMAGE_SIZE, patch.scale)
     return np.asarray(blocks.mean(axis=(1, 3)))

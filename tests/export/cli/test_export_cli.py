@@ -202,6 +202,16 @@ def test_a_report_that_cannot_be_written_is_one_line(shared_export):
     assert_one_line(result, "report.json: cannot be written")
 
 
+def test_a_report_that_exists_is_kept(shared_export, tmp_path):
+    report = tmp_path / "report.json"
+    report.write_text("precious")
+    arguments = ("verify", shared_export.bundle, "--backend", "onnxruntime", "--json", report)
+    assert_one_line(run(*arguments), "report.json: exists already", "--force")
+    assert report.read_text() == "precious"
+    assert run(*arguments, "--force").exit_code == 0
+    assert json.loads(report.read_text())["verdict"] == "pass"
+
+
 def test_the_command_starts_without_torch_or_onnx():
     script = "import sys, daenr_export.cli; print({'torch', 'onnx', 'onnxruntime', 'openvino'} & set(sys.modules))"
     command = [sys.executable, "-c", script]
