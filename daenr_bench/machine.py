@@ -7,9 +7,10 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from daenr_common.machine import CPU_INFO, processor, read_system_file
 from daenr_export.tensorrt.gpu import compute_capability, why_no_gpu
 
-_CPU_INFO = Path("/proc/cpuinfo")
+_CPU_INFO = CPU_INFO
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
@@ -45,34 +46,19 @@ class Machine:
 def this_machine() -> Machine:
     """Ask the machine that this runs on. Changes nothing."""
     cores = os.cpu_count() or 1
-    cpu_info = _read(_CPU_INFO)
+    cpu_info = read_system_file(_CPU_INFO)
     return Machine(
-        processor=_processor(cpu_info),
+        processor=processor(cpu_info),
         architecture=platform.machine(),
         system=f"{platform.system()} {platform.release()}",
         python=f"{platform.python_version()} ({platform.python_implementation()})",
         cores=cores,
         usable_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores,
-        governor=_read(_GOVERNOR),
+        governor=read_system_file(_GOVERNOR),
         is_virtual=None if cpu_info is None else "hypervisor" in cpu_info,
         load_average=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         gpu=_gpu(),
     )
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return None
-
-
-def _processor(cpu_info: str | None) -> str:
-    for line in (cpu_info or "").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            return value.strip()
-    return platform.processor() or "unknown"
 
 
 def _gpu() -> str:

@@ -5,6 +5,7 @@
     ├── RecordingError              images or responses that cannot be learned from
     ├── CheckpointError             a missing, truncated or foreign checkpoint
     ├── BundleError                 a bundle that is incomplete, edited or of another version
+    ├── LogError                    a frame log that is missing, foreign or of another version
     ├── ImageError (ValueError)     an array given to a model has the wrong shape, type or range
     ├── OutputExistsError           the output is there already and --force was not given
     ├── ExportError                 a graph or an engine could not be made
@@ -55,6 +56,10 @@ class CheckpointError(DaenrError):
 
 class BundleError(DaenrError):
     """A bundle that is incomplete, edited or of another schema version."""
+
+
+class LogError(DaenrError):
+    """A frame log that is missing, foreign or of another version."""
 
 
 class ImageError(DaenrError, ValueError):

@@ -34,6 +34,7 @@ def test_the_public_surface() -> None:
         "DaenrError",
         "ExportError",
         "ImageError",
+        "LogError",
         "MissingExtraError",
         "Model",
         "OutputExistsError",
