@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from daenr_export.loop.log.header import LogHeader
+from daenr_export.loop.log.reader import LoggedRun, read_log
 from daenr_export.loop.log.writer import FrameLog
 
-__all__ = ["FrameLog", "LogHeader"]
+__all__ = ["FrameLog", "LogHeader", "LoggedRun", "read_log"]

@@ -43,8 +43,12 @@ class Output:
             while self._waiting:
                 self._waiting = self._waiting[os.write(self._file, self._waiting) :]
         except OSError as error:
-            self.problem = self.problem or _reason(error)
+            self.note(_reason(error))
         return not self._waiting
+
+    def note(self, problem: str) -> None:
+        """Keep a problem, if it is the first."""
+        self.problem = self.problem or problem
 
     @property
     def is_stuck(self) -> bool:
@@ -57,7 +61,7 @@ class Output:
             os.fsync(self._file)
         except OSError as error:
             if error.errno != errno.EINVAL:  # not a file on a disk
-                self.problem = self.problem or _reason(error)
+                self.note(_reason(error))
 
     def close(self) -> None:
         """Close the file."""

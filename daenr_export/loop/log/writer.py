@@ -58,12 +58,13 @@ class FrameLog:
         if not flush_ms > 0 or capacity < 1:
             raise DaenrError("flush_ms, capacity", f"are {flush_ms} and {capacity}", "give positive numbers")
         self.path = Path(path)
+        beginning = header.to_bytes()
         self._flush_s = flush_ms / 1000
         self._ring = Ring(capacity)
         self._written = self._waiting = 0
         self._next_anchor_ns = 0
         self._output = Output(self.path, force=force)
-        if not self._output.write(header.to_bytes()) or not self._write_anchor():
+        if not self._output.write(beginning) or not self._write_anchor():
             self._output.discard()
             raise DaenrError(self.path, self._output.problem or "cannot be written", "choose another output")
         self._stop = threading.Event()
@@ -108,11 +109,11 @@ class FrameLog:
             started_ns: when its inference began.
             inferred_ns: when its inference had ended.
             hooked_ns: when the user's hook had returned.
-            emitted_ns: when the sink was given an answer, its own or the fallback's.
+            emitted_ns: when the sink had taken an answer, the frame's own or the fallback.
             status: a `Status`.
-            drops_before: frames that were dropped since the last one that was not.
+            drops_before: frames that were dropped between the last one that was not and this one.
             backend_index: in `LogHeader.backends`; -1 if none ran.
-            gc_ran: whether Python collected garbage between start and emission.
+            gc_ran: whether Python collected garbage while the frame was in the loop.
         """
         self._ring.append(
             frame_id,
@@ -138,7 +139,7 @@ class FrameLog:
         self._stop.set()
         thread.join(_PATIENCE_S)
         if thread.is_alive():
-            self._output.problem = self._output.problem or f"the disk did not answer for {_PATIENCE_S:.0f} s"
+            self._output.note(f"the disk did not answer for {_PATIENCE_S:.0f} s")
 
     def __enter__(self) -> Self:
         return self
@@ -149,9 +150,13 @@ class FrameLog:
         self.close()
 
     def _drain(self) -> None:
-        while not self._stop.wait(self._flush_s):
-            self._flush()
-        self._flush()
+        stopped = False
+        while not stopped:
+            stopped = self._stop.wait(self._flush_s)
+            try:
+                self._flush()
+            except Exception as error:  # no memory: what was not taken from the ring is tried again
+                self._output.note(f"{type(error).__name__}: {error}")
         self._finish()
 
     def _flush(self) -> None:
@@ -160,8 +165,8 @@ class FrameLog:
             return
         self._written, self._waiting = self._written + self._waiting, 0
         while pieces := self._ring.peek(_BLOCK_ROWS):
-            self._waiting = sum(map(len, pieces)) // ROW.itemsize
             content = block(ROWS, *pieces)
+            self._waiting = sum(map(len, pieces)) // ROW.itemsize
             self._ring.release(self._waiting)
             if not self._output.write(content):
                 return
@@ -181,6 +186,7 @@ class FrameLog:
             end = {"rows": self._written, "lost": self.lost, "error": self.error}
             self._output.write(block(END, json.dumps(end).encode()))
         self._output.sync()
+        _OPEN.discard(self)
         self._output.close()
 
     def _abandon(self) -> None:
