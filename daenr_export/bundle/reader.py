@@ -100,6 +100,12 @@ class BundledGraph:
         """Input, outputs and batch range."""
         return self._spec
 
+    @property
+    def cache_folder(self) -> Path:
+        """A folder beside the bundle, which itself may not change, for what a backend compiles on this machine."""
+        path = self._bundle.path.resolve()
+        return path.with_name(f"{path.name}.cache")
+
     def onnx(self, precision: str = "fp32") -> bytes:
         """The ONNX graph, or its typed variant of another precision.
 

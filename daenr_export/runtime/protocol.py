@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
@@ -20,6 +21,11 @@ class GraphSource(Protocol):
     @property
     def spec(self) -> GraphSpec:
         """Input, outputs and batch range."""
+        ...
+
+    @property
+    def cache_folder(self) -> Path | None:
+        """Where a backend may keep what it compiled for this machine: beside the bundle; None for a graph in none."""
         ...
 
     def onnx(self) -> bytes:

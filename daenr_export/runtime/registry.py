@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from daenr_common.errors import BackendUnavailableError
+from daenr_export.runtime.availability import reason_of, why_not
 from daenr_export.runtime.protocol import Backend, GraphSource, Session
 
 if TYPE_CHECKING:
@@ -19,15 +20,27 @@ ENTRY_POINTS = "daenr.backends"
 
 AUTO = "auto"
 
+_BACKENDS = "daenr_export.runtime.backends"
+
 _BUILT_IN: dict[str, str] = {
-    "onnxruntime": "daenr_export.runtime.backends.onnxruntime:OnnxRuntimeBackend",
-    "openvino": "daenr_export.runtime.backends.openvino:OpenVinoBackend",
-    "tensorrt-rtx": "daenr_export.runtime.backends.tensorrt:TensorRtRtxBackend",
-    "tensorrt": "daenr_export.runtime.backends.tensorrt:TensorRtBackend",
+    "onnxruntime": f"{_BACKENDS}.onnxruntime:OnnxRuntimeBackend",
+    "onnxruntime-cuda": f"{_BACKENDS}.onnxruntime:cuda",
+    "onnxruntime-tensorrt": f"{_BACKENDS}.onnxruntime:tensorrt",
+    "onnxruntime-rtx": f"{_BACKENDS}.onnxruntime:rtx",
+    "openvino": f"{_BACKENDS}.openvino:OpenVinoBackend",
+    "tensorrt-rtx": f"{_BACKENDS}.tensorrt:TensorRtRtxBackend",
+    "tensorrt": f"{_BACKENDS}.tensorrt:TensorRtBackend",
 }
 
-AUTO_ORDER = ("tensorrt", "tensorrt-rtx", "onnxruntime", "openvino")
-"""What `auto` tries, fastest first: engines where there is a GPU, then the CPU.
+_ON_REQUEST: dict[str, str] = {"openvino-bf16": f"{_BACKENDS}.openvino:bf16"}
+"""Backends that trade accuracy for speed: whoever names one gets it, and what runs "all backends" leaves it out."""
+
+AUTO_ORDER = (
+    *("tensorrt", "tensorrt-rtx"),
+    *("onnxruntime-rtx", "onnxruntime-tensorrt", "onnxruntime-cuda"),
+    *("onnxruntime", "openvino"),
+)
+"""What `auto` tries, fastest first: engines where there is a GPU, then onnxruntime on a GPU, then the CPU.
 
 A rig waits for its next frame, so a backend's place is its tail in a paced loop. Back to back OpenVINO answers in about
 three quarters of onnxruntime's time, but at 100 frames a second its p99 is several times onnxruntime's (milliseconds).
@@ -72,7 +85,7 @@ def pick(name: str = AUTO) -> Backend:
             skipped.append(status)
         raise _nothing_runs(skipped)
     backend = _make(name)
-    if reason := backend.why_unavailable():
+    if reason := why_not(backend):
         raise BackendUnavailableError(f"backend {name}", f"cannot run here: {reason}", "or choose another backend")
     return backend
 
@@ -87,11 +100,11 @@ def open_fastest(graph: GraphSource) -> Choice:
     for name in AUTO_ORDER:
         try:
             backend = _make(name)
-            reason = backend.why_unavailable()
+            reason = why_not(backend)
             if reason is None:
                 return Choice(backend, backend.open(graph), tuple(skipped))
         except BackendUnavailableError as error:
-            reason = str(error)
+            reason = reason_of(name, error)
         skipped.append(BackendStatus(name, False, reason))
     raise _nothing_runs(skipped)
 
@@ -107,7 +120,8 @@ def _known() -> dict[str, Callable[[], Backend]]:
 
     makers: dict[str, Callable[[], Backend]] = {name: _maker(target) for name, target in _BUILT_IN.items()}
     for entry in entry_points(group=ENTRY_POINTS):
-        makers.setdefault(entry.name, _foreign_maker(entry))
+        if entry.name not in _ON_REQUEST:
+            makers.setdefault(entry.name, _foreign_maker(entry))
     return makers
 
 
@@ -130,31 +144,34 @@ def _foreign_maker(entry: EntryPoint) -> Callable[[], Backend]:
     def make() -> Backend:
         try:
             backend = entry.load()()
+            is_backend = isinstance(backend, Backend)  # asks for its attributes, which may be computed
         except Exception as error:
             problem = f"is registered by another package ({entry.value}) and does not load ({error})"
             raise BackendUnavailableError(f"backend {entry.name}", problem, "update or remove that package") from error
-        if not isinstance(backend, Backend):
+        if not is_backend:
             problem = f"is registered by another package ({entry.value}) and lacks name, why_unavailable or open"
             raise BackendUnavailableError(f"backend {entry.name}", problem, "update or remove that package")
-        return backend
+        made: Backend = backend
+        return made
 
     return make
 
 
 def _make(name: str) -> Backend:
-    if name in _BUILT_IN:
-        return _maker(_BUILT_IN[name])()
+    if target := (_BUILT_IN | _ON_REQUEST).get(name):
+        return _maker(target)()
     known = _known()
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1, cutoff=0.5) or [AUTO]
-        problem = f"is not known; the backends are {', '.join(known)}"
+        names = [*known, *_ON_REQUEST]
+        near = difflib.get_close_matches(name, names, 1, cutoff=0.5) or [AUTO]
+        problem = f"is not known; the backends are {', '.join(names)}"
         raise BackendUnavailableError(f"backend {name!r}", problem, f"did you mean {near[0]}?")
     return known[name]()
 
 
 def _status(name: str) -> BackendStatus:
     try:
-        reason = _make(name).why_unavailable()
+        reason = why_not(_make(name))
     except BackendUnavailableError as error:
-        reason = str(error)
+        reason = reason_of(name, error)
     return BackendStatus(name, reason is None, reason or "")

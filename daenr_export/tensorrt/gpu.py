@@ -9,13 +9,20 @@ _COMPUTE_CAPABILITY_MAJOR = 75  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 
 _COMPUTE_CAPABILITY_MINOR = 76
 
 
+_NAME = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+
+
+def load_driver() -> ctypes.CDLL:
+    """The driver's C library. Raises OSError where there is none."""
+    return ctypes.CDLL(_NAME)
+
+
 def why_no_gpu() -> str | None:
     """None where a GPU can be used; otherwise what is missing, e.g. "no CUDA driver (libcuda.so.1) on this machine"."""
-    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
-        driver = ctypes.CDLL(name)
+        driver = load_driver()
     except OSError:
-        return f"no CUDA driver ({name}) on this machine"
+        return f"no CUDA driver ({_NAME}) on this machine"
     if status := driver.cuInit(0):
         return f"the CUDA driver does not start (cuInit answered {status})"
     count = ctypes.c_int()
@@ -26,7 +33,7 @@ def why_no_gpu() -> str | None:
 
 def compute_capability() -> str:
     """The compute capability of the first GPU, e.g. `8.9`. Ask only where `why_no_gpu()` is None."""
-    driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    driver = load_driver()
     parts = []
     for attribute in (_COMPUTE_CAPABILITY_MAJOR, _COMPUTE_CAPABILITY_MINOR):
         value = ctypes.c_int()

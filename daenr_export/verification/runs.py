@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, final
 
 from daenr_common.errors import BackendUnavailableError, DaenrError
@@ -22,6 +23,7 @@ class OnnxGraph:
     spec: GraphSpec
     content: bytes
     precision: str
+    cache_folder: Path | None = None
 
     def onnx(self) -> bytes:
         """The ONNX graph."""
@@ -50,6 +52,11 @@ class Witness:
     def spec(self) -> GraphSpec:
         """Input, outputs and batch range."""
         return self._graph.spec
+
+    @property
+    def cache_folder(self) -> Path | None:
+        """Where a backend may keep what it compiled for this machine."""
+        return self._graph.cache_folder
 
     @property
     def precision(self) -> str:

@@ -15,7 +15,8 @@
 
 enum { /* cuda.h: CUresult */
     SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_DEVICE = 101, INVALID_CONTEXT = 201,
-    INVALID_HANDLE = 400, CONTEXT_IS_DESTROYED = 709, NOT_SUPPORTED = 801
+    INVALID_HANDLE = 400, NOT_FOUND = 500, CONTEXT_IS_DESTROYED = 709, NOT_SUPPORTED = 801,
+    CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901, ILLEGAL_STATE = 401
 };
 enum { DEVICE, PINNED };
 enum { ALIGNMENT = 512, MAX_CONTEXTS = 32, NEVER = -1 };
@@ -29,6 +30,7 @@ typedef struct Block {
     char *start;
     size_t bytes;
     int kind;
+    int registered; /* memory of the caller, which CUDA only locks */
 } Block;
 
 typedef struct Work {
@@ -40,15 +42,25 @@ typedef struct Work {
     size_t bytes;
 } Work;
 
+typedef struct Graph {
+    struct Graph *next;
+    Work *first, *last;
+} Graph;
+
 typedef struct Stream {
     struct Stream *next;
     Work *first, *last;
+    Graph *capturing; /* what is enqueued meanwhile goes here, and does not run */
+    int invalidated;
 } Stream;
 
 static Block *blocks;
 static Stream *streams;
+static Graph *graphs; /* captured or executable */
 static int primary_retained;
 static int allocations_until_failure = NEVER;
+static int capture_fails;
+static int launches; /* of graphs */
 static char primary; /* its address is the handle */
 static __thread void *stack[MAX_CONTEXTS];
 static __thread int depth;
@@ -140,16 +152,29 @@ static Stream *live_stream(void *handle) {
     return stream;
 }
 
-static CUresult enqueue(void *handle, Work work) {
-    Stream *stream = live_stream(handle);
+static void append(Work **first, Work **last, Work work) {
     Work *waiting = malloc(sizeof *waiting);
-    if (!stream || !waiting) { free(waiting); return INVALID_HANDLE; }
     *waiting = work;
     waiting->next = NULL;
-    if (stream->last) stream->last->next = waiting;
-    else stream->first = waiting;
-    stream->last = waiting;
+    if (*last) (*last)->next = waiting;
+    else *first = waiting;
+    *last = waiting;
+}
+
+static CUresult enqueue(void *handle, Work work) {
+    Stream *stream = live_stream(handle);
+    if (!stream) return INVALID_HANDLE;
+    if (stream->capturing) append(&stream->capturing->first, &stream->capturing->last, work);
+    else append(&stream->first, &stream->last, work);
     return SUCCESS;
+}
+
+/* What may not be done while a stream is captured; it spoils the capture. */
+static int spoils_a_capture(void) {
+    int spoilt = 0;
+    for (Stream *stream = streams; stream; stream = stream->next)
+        if (stream->capturing) spoilt = stream->invalidated = 1;
+    return spoilt;
 }
 
 EXPORT CUresult cuStreamCreate(void **handle, unsigned flags) {
@@ -177,12 +202,14 @@ EXPORT CUresult cuStreamSynchronize(void *handle) {
     NEED_CONTEXT;
     Stream *stream = live_stream(handle);
     if (!stream) return INVALID_HANDLE;
+    if (spoils_a_capture()) return CAPTURE_UNSUPPORTED;
     drain(stream);
     return SUCCESS;
 }
 
 EXPORT CUresult cuCtxSynchronize(void) {
     NEED_CONTEXT;
+    if (spoils_a_capture()) return CAPTURE_UNSUPPORTED;
     drain_all();
     return SUCCESS;
 }
@@ -190,6 +217,84 @@ EXPORT CUresult cuCtxSynchronize(void) {
 EXPORT CUresult cuLaunchHostFunc(void *stream, void (*function)(void *), void *argument) {
     NEED_CONTEXT;
     return enqueue(stream, (Work){.function = function, .argument = argument});
+}
+
+/* graphs */
+
+static Graph *new_graph(void) {
+    Graph *graph = calloc(1, sizeof *graph);
+    graph->next = graphs;
+    return graphs = graph;
+}
+
+static Graph *live_graph(void *handle) {
+    Graph *graph = graphs;
+    while (graph && graph != handle) graph = graph->next;
+    return graph;
+}
+
+EXPORT CUresult cuStreamBeginCapture_v2(void *handle, int mode) {
+    NEED_CONTEXT;
+    Stream *stream = live_stream(handle);
+    if (!stream || mode < 0 || mode > 2) return INVALID_VALUE;
+    if (stream->capturing) return ILLEGAL_STATE;
+    if (capture_fails) return CAPTURE_UNSUPPORTED;
+    stream->invalidated = 0;
+    stream->capturing = new_graph();
+    return SUCCESS;
+}
+
+EXPORT CUresult cuGraphDestroy(void *handle) {
+    Graph **link = &graphs;
+    while (*link && *link != handle) link = &(*link)->next;
+    if (!*link) return INVALID_VALUE;
+    Graph *graph = *link;
+    *link = graph->next;
+    while (graph->first) {
+        Work *work = graph->first;
+        graph->first = work->next;
+        free(work);
+    }
+    free(graph);
+    return SUCCESS;
+}
+
+EXPORT CUresult cuGraphExecDestroy(void *handle) { return cuGraphDestroy(handle); }
+
+EXPORT CUresult cuStreamEndCapture(void *handle, void **graph) {
+    NEED_CONTEXT;
+    Stream *stream = live_stream(handle);
+    *graph = NULL;
+    if (!stream || !stream->capturing) return ILLEGAL_STATE;
+    Graph *captured = stream->capturing;
+    stream->capturing = NULL;
+    if (stream->invalidated) {
+        cuGraphDestroy(captured);
+        return CAPTURE_INVALIDATED;
+    }
+    *graph = captured;
+    return SUCCESS;
+}
+
+EXPORT CUresult cuGraphInstantiateWithFlags(void **executable, void *handle, unsigned long long flags) {
+    Graph *graph = live_graph(handle);
+    if (!graph || flags) return INVALID_VALUE;
+    Graph *copy = new_graph();
+    for (Work *work = graph->first; work; work = work->next) append(&copy->first, &copy->last, *work);
+    *executable = copy;
+    return SUCCESS;
+}
+
+EXPORT CUresult cuGraphLaunch(void *executable, void *stream) {
+    NEED_CONTEXT;
+    Graph *graph = live_graph(executable);
+    if (!graph) return INVALID_HANDLE;
+    launches++;
+    for (Work *work = graph->first; work; work = work->next) {
+        CUresult result = enqueue(stream, *work);
+        if (result) return result;
+    }
+    return SUCCESS;
 }
 
 /* memory */
@@ -202,15 +307,18 @@ static Block *block_around(const void *address, size_t bytes, int kind) {
     return block;
 }
 
-static CUresult allocate(char **start, size_t bytes, int kind) {
+static CUresult allocate(char **start, size_t bytes, int kind, int registered) {
     NEED_CONTEXT;
     if (!bytes) return INVALID_VALUE;
+    if (spoils_a_capture()) return CAPTURE_UNSUPPORTED;
     if (allocations_until_failure == 0) return OUT_OF_MEMORY;
     if (allocations_until_failure > 0) allocations_until_failure--;
     Block *block = malloc(sizeof *block);
-    if (!block || posix_memalign((void **)start, ALIGNMENT, bytes)) { free(block); return OUT_OF_MEMORY; }
-    memset(*start, FRESH, bytes);
-    *block = (Block){blocks, *start, bytes, kind};
+    if (!registered) {
+        if (!block || posix_memalign((void **)start, ALIGNMENT, bytes)) { free(block); return OUT_OF_MEMORY; }
+        memset(*start, FRESH, bytes);
+    }
+    *block = (Block){blocks, *start, bytes, kind, registered};
     blocks = block;
     return SUCCESS;
 }
@@ -223,15 +331,17 @@ static CUresult release(const void *start, int kind) {
     drain_all(); /* the real one waits for the device, too */
     Block *block = *link;
     *link = block->next;
-    memset(block->start, FREED, block->bytes);
-    free(block->start);
+    if (!block->registered) {
+        memset(block->start, FREED, block->bytes);
+        free(block->start);
+    }
     free(block);
     return SUCCESS;
 }
 
 EXPORT CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t bytes) {
     char *start = NULL;
-    CUresult result = allocate(&start, bytes, DEVICE);
+    CUresult result = allocate(&start, bytes, DEVICE, 0);
     *address = (CUdeviceptr)start;
     return result;
 }
@@ -240,10 +350,17 @@ EXPORT CUresult cuMemFree_v2(CUdeviceptr address) { return release((void *)addre
 
 EXPORT CUresult cuMemHostAlloc(void **address, size_t bytes, unsigned flags) {
     (void)flags;
-    return allocate((char **)address, bytes, PINNED);
+    return allocate((char **)address, bytes, PINNED, 0);
 }
 
 EXPORT CUresult cuMemFreeHost(void *address) { return release(address, PINNED); }
+
+EXPORT CUresult cuMemHostRegister_v2(void *address, size_t bytes, unsigned flags) {
+    (void)flags;
+    return block_around(address, bytes, PINNED) ? INVALID_VALUE : allocate((char **)&address, bytes, PINNED, 1);
+}
+
+EXPORT CUresult cuMemHostUnregister(void *address) { return release(address, PINNED); }
 
 static CUresult copy_later(void *stream, void *to, int to_kind, const void *from, int from_kind, size_t bytes) {
     NEED_CONTEXT;
@@ -263,6 +380,8 @@ EXPORT CUresult cuGetErrorString(CUresult error, const char **text) {
     *text = error == INVALID_VALUE ? "invalid argument" : error == OUT_OF_MEMORY ? "out of memory"
           : error == INVALID_CONTEXT ? "invalid device context" : error == INVALID_HANDLE ? "invalid resource handle"
           : error == CONTEXT_IS_DESTROYED ? "context is destroyed"
+          : error == CAPTURE_UNSUPPORTED ? "operation not permitted when stream is capturing"
+          : error == CAPTURE_INVALIDATED ? "operation failed due to a previous error during capture"
           : error == NOT_SUPPORTED ? "not supported by the double" : "an error of the double";
     return SUCCESS;
 }
@@ -281,6 +400,16 @@ EXPORT int double_streams(void) {
     return count;
 }
 
+EXPORT int double_graphs(void) {
+    int count = 0;
+    for (Graph *graph = graphs; graph; graph = graph->next) count++;
+    return count;
+}
+
+EXPORT int double_launches(void) { return launches; }
+
+EXPORT void double_refuse_captures(int refuse) { capture_fails = refuse; }
+
 EXPORT int double_contexts_pushed(void) { return depth; }
 
 EXPORT int double_is_device_memory(CUdeviceptr address, size_t bytes) {
@@ -289,6 +418,23 @@ EXPORT int double_is_device_memory(CUdeviceptr address, size_t bytes) {
 
 /* After so many allocations more there is no memory left (pycuda tries twice); negative: there is. */
 EXPORT void double_run_out_of_memory(int after) { allocations_until_failure = after; }
+
+/* How cuda-bindings finds functions: by the name without its version. The rest is not there for it. */
+EXPORT CUresult cuGetProcAddress_v2(const char *name, void **function, int cuda, uint64_t flags, int *status) {
+    static const struct { const char *name; void *function; } served[] = {
+        {"cuInit", cuInit}, {"cuGetErrorString", cuGetErrorString},
+        {"cuStreamBeginCapture", cuStreamBeginCapture_v2}, {"cuStreamEndCapture", cuStreamEndCapture},
+        {"cuGraphInstantiateWithFlags", cuGraphInstantiateWithFlags}, {"cuGraphLaunch", cuGraphLaunch},
+        {"cuGraphDestroy", cuGraphDestroy}, {"cuGraphExecDestroy", cuGraphExecDestroy},
+        {"cuGetProcAddress", cuGetProcAddress_v2},
+    };
+    (void)cuda, (void)flags;
+    *function = NULL;
+    for (size_t i = 0; i < sizeof served / sizeof *served; i++)
+        if (!strcmp(name, served[i].name)) *function = served[i].function;
+    if (status) *status = *function ? 0 : 1;
+    return *function ? SUCCESS : NOT_FOUND;
+}
 
 /* what pycuda links to and no test needs */
 

@@ -60,6 +60,7 @@ class Alive:
     pinned_blocks: int
     streams: int
     contexts_pushed: int
+    graphs: int = 0
 
 
 NOTHING = Alive(device_blocks=0, pinned_blocks=0, streams=0, contexts_pushed=0)
@@ -75,7 +76,16 @@ class DriverDouble:
 
     def alive(self) -> Alive:
         count = self.library.double_blocks
-        return Alive(count(DEVICE), count(PINNED), self.library.double_streams(), self.library.double_contexts_pushed())
+        streams, pushed = self.library.double_streams(), self.library.double_contexts_pushed()
+        return Alive(count(DEVICE), count(PINNED), streams, pushed, self.library.double_graphs())
+
+    def launches(self) -> int:
+        """How often a CUDA graph was launched."""
+        return int(self.library.double_launches())
+
+    def refuse_captures(self, refuse: bool) -> None:
+        """Let streams refuse to be captured."""
+        self.library.double_refuse_captures(refuse)
 
     def run_out_of_memory(self, after: int) -> None:
         """Let memory run out after so many allocations more; negative: never."""

@@ -148,8 +148,27 @@ class ICudaEngine:
 class IRuntimeConfig:
     def __init__(self, trt: TensorRtDouble) -> None:
         self._trt = trt
-        self.cuda_graph_strategy = trt.CudaGraphStrategy.DISABLED
+        self._graphs = trt.CudaGraphStrategy.DISABLED
+        self._kernels = trt.DynamicShapesKernelSpecializationStrategy.LAZY
         self._cache: IRuntimeCache | None = None
+
+    @property
+    def cuda_graph_strategy(self) -> Any:
+        return self._graphs
+
+    @cuda_graph_strategy.setter
+    def cuda_graph_strategy(self, strategy: Any) -> None:
+        assert isinstance(strategy, self._trt.CudaGraphStrategy)
+        self._graphs = strategy
+
+    @property
+    def dynamic_shapes_kernel_specialization_strategy(self) -> Any:
+        return self._kernels
+
+    @dynamic_shapes_kernel_specialization_strategy.setter
+    def dynamic_shapes_kernel_specialization_strategy(self, strategy: Any) -> None:
+        assert isinstance(strategy, self._trt.DynamicShapesKernelSpecializationStrategy)
+        self._kernels = strategy
 
     def create_runtime_cache(self) -> IRuntimeCache:
         return IRuntimeCache()
@@ -159,7 +178,7 @@ class IRuntimeConfig:
         return True
 
     def compile_kernels(self) -> None:
-        self._trt.calls.append(f"compile for {self.cuda_graph_strategy.name}")
+        self._trt.calls.append(f"compile {self._kernels.name} for {self._graphs.name}")
         if self._cache is not None:
             self._trt.calls.append("compile" if self._cache.content is None else "reuse")
             self._cache.content = b"kernels"

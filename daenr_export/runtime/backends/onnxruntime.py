@@ -1,4 +1,4 @@
-"""onnxruntime: runs the ONNX graph as it is, on the CPU by default."""
+"""onnxruntime: runs the ONNX graph as it is, on the CPU or on a GPU."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from functools import partial
 from typing import Any, final
 
 from daenr_common.errors import BackendUnavailableError
-from daenr_common.extras import require
-from daenr_export.runtime.protocol import Bound, GraphSource
-from daenr_export.runtime.session import CallSession, check_names, empty_buffers
-from daenr_export.specs import Array, GraphSpec
+from daenr_export.runtime.availability import reason_of
+from daenr_export.runtime.backends import onnxruntime_providers as providers
+from daenr_export.runtime.backends.onnxruntime_binding import DeviceBindings, bind_on_host
+from daenr_export.runtime.backends.onnxruntime_providers import Provider
+from daenr_export.runtime.protocol import GraphSource
+from daenr_export.runtime.session import CallSession, check_names
+from daenr_export.specs import Array
 
-CPU = "CPUExecutionProvider"
 _FATAL_ONLY = 4  # every error also comes as an exception, and a rig's terminal is not the place to read it twice
 
 
@@ -26,9 +28,10 @@ class OnnxRuntimeBackend:
     Args:
         threads: how many run one operator.
         spinning: whether idle threads keep their core busy.
-        provider: the execution provider. It is the one that runs, or opening a graph is an error.
+        provider: what runs every node of the graph, or opening it is an error.
         provider_options: its options, as onnxruntime names them.
-        name: what this combination is called.
+        cuda_graphs: launch the kernels of a batch size as one captured CUDA graph; memory of the GPU is then taken for
+            each batch size that is answered.
     """
 
     def __init__(
@@ -36,60 +39,60 @@ class OnnxRuntimeBackend:
         *,
         threads: int = 1,
         spinning: bool = False,
-        provider: str = CPU,
+        provider: Provider = providers.CPU,
         provider_options: Mapping[str, Any] | None = None,
-        name: str = "onnxruntime",
+        cuda_graphs: bool = False,
     ) -> None:
         self._threads = threads
         self._spinning = spinning
         self._provider = provider
-        self._provider_options = dict(provider_options or {})
-        self._name = name
+        self._provider_options = {**provider.options, **(provider_options or {})}
+        self._captures = cuda_graphs
+        if cuda_graphs:
+            if provider.cuda_graphs is None:
+                raise BackendUnavailableError(provider.backend, "has no CUDA graphs", "leave cuda_graphs out")
+            self._provider_options[provider.cuda_graphs] = "1"
 
     @property
     def name(self) -> str:
         """The name a user asks for."""
-        return self._name
+        return self._provider.backend
 
     def why_unavailable(self) -> str | None:
-        """None where onnxruntime is installed and has the provider; otherwise what is missing."""
+        """None where onnxruntime is installed and can start the provider; otherwise all that is missing."""
         try:
-            self._library()
+            providers.load(self._provider)
         except BackendUnavailableError as error:
-            return str(error)
+            return reason_of(self.name, error)
         return None
 
     def open(self, graph: GraphSource) -> CallSession:
         """Open a graph.
 
         Raises:
-            BackendUnavailableError: onnxruntime or the provider is missing, or it does not take the graph.
+            BackendUnavailableError: onnxruntime or the provider is missing, or it does not take all of the graph.
         """
-        library, spec = self._library(), graph.spec
-        providers = [(self._provider, self._provider_options)]
+        library, spec = providers.load(self._provider), graph.spec
+        options = self._options(library)
+        arguments = providers.add_to(options, library, self._provider, self._provider_options)
         try:
             # enable_fallback=0: otherwise a provider that fails is silently replaced by the CPU.
-            session = library.InferenceSession(graph.onnx(), self._options(library), providers, enable_fallback=0)
+            session = library.InferenceSession(graph.onnx(), options, enable_fallback=0, **arguments)
         except Exception as error:
             problem = f"does not open the graph {spec.name} ({error})"
-            raise BackendUnavailableError(self._name, problem, "choose another backend") from error
-        _check_provider(session, self._provider)
+            raise BackendUnavailableError(self.name, problem, "choose another backend") from error
+        self._check_provider(session)
         inputs, outputs = session.get_inputs(), session.get_outputs()
-        check_names(self._name, spec, [{tensor.name} for tensor in inputs], [{tensor.name} for tensor in outputs])
+        check_names(self.name, spec, [{tensor.name} for tensor in inputs], [{tensor.name} for tensor in outputs])
+        if self._captures:
+            bindings = DeviceBindings(library, session, spec, self._provider.device)
+            return CallSession(self.name, spec, bindings.answer, bindings.bind)
         run, names, source = session.run, [output.name for output in spec.outputs], spec.input.name
 
         def answer(batch: Array) -> tuple[Array, ...]:
             return tuple(run(names, {source: batch}))
 
-        return CallSession(self._name, spec, answer, partial(_bind, session, spec))
-
-    def _library(self) -> Any:
-        library = require("onnxruntime", extra="cpu", purpose=f"the backend {self._name}")
-        available = library.get_available_providers()
-        if self._provider not in available:
-            problem = f"this onnxruntime has no {self._provider}, only {', '.join(available)}"
-            raise BackendUnavailableError(self._name, problem, "install the build of onnxruntime that has it")
-        return library
+        return CallSession(self.name, spec, answer, partial(bind_on_host, session, spec))
 
     def _options(self, library: Any) -> Any:
         options = library.SessionOptions()
@@ -100,21 +103,24 @@ class OnnxRuntimeBackend:
             options.add_session_config_entry(f"session.{pool}_op.allow_spinning", str(int(self._spinning)))
         return options
 
-
-def _bind(session: Any, spec: GraphSpec, batch: int) -> Bound:
-    source, outputs = empty_buffers(spec, batch)
-    binding = session.io_binding()
-    for bind, tensors, arrays in (
-        (binding.bind_input, (spec.input,), (source,)),
-        (binding.bind_output, spec.outputs, outputs),
-    ):
-        for tensor, array in zip(tensors, arrays, strict=True):
-            bind(tensor.name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-    return Bound(source, outputs, partial(session.run_with_iobinding, binding))
+    def _check_provider(self, session: Any) -> None:
+        active = session.get_providers()[0]
+        if active != self._provider.name:
+            problem = f"{self._provider.name} was asked for and did not start: {active} would run instead"
+            remedy = "install its driver and libraries, or ask for another backend"
+            raise BackendUnavailableError(self.name, problem, remedy)
 
 
-def _check_provider(session: Any, wanted: str) -> None:
-    active = session.get_providers()[0]
-    if active != wanted:
-        problem = f"was asked for and did not start: {active} would run instead"
-        raise BackendUnavailableError(wanted, problem, "install its driver and libraries, or ask for another backend")
+def cuda() -> OnnxRuntimeBackend:
+    """The backend `onnxruntime-cuda`."""
+    return OnnxRuntimeBackend(provider=providers.CUDA)
+
+
+def tensorrt() -> OnnxRuntimeBackend:
+    """The backend `onnxruntime-tensorrt`. It computes in what TensorRT chooses, which for float32 may be TF32."""
+    return OnnxRuntimeBackend(provider=providers.TENSORRT)
+
+
+def rtx() -> OnnxRuntimeBackend:
+    """The backend `onnxruntime-rtx`: TensorRT-RTX as a plugin, which compiles the ONNX graph when it is opened."""
+    return OnnxRuntimeBackend(provider=providers.RTX)

@@ -9,6 +9,7 @@ import numpy as np
 
 from daenr_common.errors import BackendUnavailableError
 from daenr_common.extras import require
+from daenr_export.runtime.availability import reason_of
 from daenr_export.runtime.protocol import Bound, GraphSource
 from daenr_export.runtime.session import CallSession, check_names, empty_buffers
 from daenr_export.specs import Array, GraphSpec
@@ -40,7 +41,7 @@ class OpenVinoBackend:
         try:
             self._library()
         except BackendUnavailableError as error:
-            return str(error)
+            return reason_of(self._name, error)
         return None
 
     def open(self, graph: GraphSource) -> CallSession:
@@ -74,6 +75,11 @@ class OpenVinoBackend:
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
         }
+
+
+def bf16() -> OpenVinoBackend:
+    """The backend `openvino-bf16`: faster on CPUs that have bf16, and wrong by 2 % of the scale of the responses."""
+    return OpenVinoBackend(precision="bf16", name="openvino-bf16")
 
 
 def _bind(library: Any, compiled: Any, spec: GraphSpec, batch: int) -> Bound:

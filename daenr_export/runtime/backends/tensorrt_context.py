@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 from daenr_common.errors import BackendUnavailableError, DaenrError
-from daenr_common.files import atomic_file
+from daenr_export.runtime.backends.tensorrt_cache import KernelCache
 from daenr_export.specs import GraphSpec
 from daenr_export.tensorrt.messages import collecting_logger, what_went_wrong
 from daenr_export.tensorrt.plan import REMEDY, open_plan
@@ -20,10 +19,12 @@ class ContextOptions:
 
     Attributes:
         cuda_graphs: capture the kernels of a batch size as one CUDA graph.
+        eager_kernels: compile the kernels of a new batch size at once, not in the background of its first answers.
         runtime_cache: folder for the kernels that are compiled when an engine is opened.
     """
 
     cuda_graphs: bool = False
+    eager_kernels: bool = False
     runtime_cache: Path | None = None
 
 
@@ -45,12 +46,8 @@ class OpenEngine:
         self._spec = spec
         self._logger = collecting_logger(trt)
         self._runtime, self._engine = open_plan(trt, self._logger, plan, spec)
-        self._cache: Any = None
-        self._cache_file: Path | None = None
-        if options.runtime_cache is not None:
-            name = f"{spec.name}-{hashlib.sha256(plan).hexdigest()[:16]}.cache"
-            self._cache_file = options.runtime_cache / name
-        self._context = self._make_context(trt, options)
+        self._cache: KernelCache | None = None
+        self._context = self._make_context(trt, plan, options)
         if self._context is None:
             problem = f"cannot be prepared for this GPU: {what_went_wrong(self._logger)}"
             raise BackendUnavailableError(f"engine of the graph {spec.name}", problem, REMEDY)
@@ -71,32 +68,31 @@ class OpenEngine:
         """Queue one run on a stream; None, or what TensorRT has against it."""
         return None if self._execute(stream) else what_went_wrong(self._logger)
 
-    def close(self) -> None:
-        """Keep the compiled kernels, if a folder was given for them, and free the engine.
+    def keep_kernels(self) -> None:
+        """Keep the compiled kernels, if a folder was given for them and can be written to."""
+        if self._cache is not None:
+            self._cache.keep()
 
-        Raises:
-            DaenrError: the kernels could not be written; the engine is freed all the same.
-        """
+    def close(self) -> None:
+        """Keep the compiled kernels, and free the engine."""
         try:
-            if self._cache is not None and self._cache_file is not None:
-                with atomic_file(self._cache_file) as temporary:
-                    temporary.write_bytes(self._cache.serialize())
+            self.keep_kernels()
         finally:
             # Each lives in the one after it.
             del self._execute, self._context, self._cache, self._engine, self._runtime
 
-    def _make_context(self, trt: Any, options: ContextOptions) -> Any:
+    def _make_context(self, trt: Any, plan: bytes, options: ContextOptions) -> Any:
         if options == ContextOptions():
             return self._engine.create_execution_context()
         config = self._engine.create_runtime_config()
         if options.cuda_graphs:
             config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
-        if self._cache_file is not None:
-            self._cache = config.create_runtime_cache()
-            if self._cache_file.exists():
-                # False where it comes from another GPU, driver or version: the kernels are then compiled again.
-                self._cache.deserialize(self._cache_file.read_bytes())
-            config.set_runtime_cache(self._cache)
+        if options.eager_kernels:
+            eager = trt.DynamicShapesKernelSpecializationStrategy.EAGER
+            config.dynamic_shapes_kernel_specialization_strategy = eager
+        if options.runtime_cache is not None:
+            self._cache = KernelCache(config.create_runtime_cache(), options.runtime_cache, self._spec.name, plan)
+            config.set_runtime_cache(self._cache.cache)
         return self._engine.create_execution_context(config)
 
     def _must(self, done: bool, problem: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -68,6 +69,7 @@ class GraphWithEngine:
 
     spec: GraphSpec
     plan: bytes
+    cache_folder: Path | None = None
 
     def onnx(self) -> bytes:
         raise AssertionError("the backend runs engines")

@@ -20,19 +20,21 @@ from daenr_export.tensorrt import Flavour, why_no_gpu
 from daenr_export.tensorrt.messages import collecting_logger
 from daenr_export.tensorrt.plan import PlanRefusedError, open_plan
 
-ON_DOUBLE = [str(path) for path in (Path(__file__).parent / "on_double").glob("*_checks.py")]
+ON_DOUBLE = sorted((Path(__file__).parent / "on_double").glob("*_checks.py"))
 
 
-def test_sessions_over_the_doubles_of_cuda_and_tensorrt() -> None:
+@pytest.mark.parametrize("checks", ON_DOUBLE, ids=lambda path: path.stem)
+def test_sessions_over_the_doubles_of_cuda_and_tensorrt(checks: Path) -> None:
     """In a process of its own, where the double is found instead of a driver."""
     pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx-cu12 is not installed")
+    if checks.stem == "capture_checks":
+        pytest.importorskip("cuda.bindings", reason="cuda-bindings is not installed")
     if reason := cuda_double.why_missing():
         pytest.skip(reason)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *ON_DOUBLE]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(checks)]
     environment = {**cuda_double.environment(), "PYTEST_ADDOPTS": ""}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
-    assert len(ON_DOUBLE) == 2
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
     assert " skipped" not in done.stdout
@@ -55,8 +57,9 @@ def test_without_a_gpu_it_says_so_and_does_not_open(backend: Backend, monkeypatc
 def test_a_package_that_is_missing(backend: Backend, package: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend_module, "why_no_gpu", lambda: None)
     monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(backend_module, "require", lambda module, **_: module)  # pycuda does not import without a GPU
 
-    assert f"pip install 'daenr[{extra}]'" in backend.why_unavailable()
+    assert backend.why_unavailable() == f"{package} is not installed; pip install 'daenr[{extra}]'"
     with pytest.raises(MissingExtraError, match=package):
         backend.open(GraphWithEngine(spec_of("joint"), b""))
 
@@ -69,9 +72,17 @@ def test_pycuda_that_is_missing(backend: type, extra: str, monkeypatch: pytest.M
     def loaded(flavour: Flavour) -> object:
         return flavour
 
-    assert backend(load=loaded).why_unavailable() == (
-        f"pycuda: is needed for the backend {backend(load=loaded).name} and is not installed; "
-        f"pip install 'daenr[{extra}]'"
+    assert backend(load=loaded).why_unavailable() == f"pycuda is not installed; pip install 'daenr[{extra}]'"
+
+
+def test_all_that_is_missing_is_named_at_once_and_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend_module, "why_no_gpu", lambda: "no CUDA driver (libcuda.so.1) on this machine")
+    for package in ("tensorrt", "pycuda", "cuda"):
+        monkeypatch.setitem(sys.modules, package, None)
+
+    assert TensorRtBackend(cuda_graphs=True).why_unavailable() == (
+        "no CUDA driver (libcuda.so.1) on this machine, tensorrt is not installed, pycuda is not installed, "
+        "cuda-bindings is not installed; install the NVIDIA driver and pip install 'daenr[gpu]'"
     )
 
 

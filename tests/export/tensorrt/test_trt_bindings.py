@@ -42,9 +42,9 @@ def arguments_of(method: object) -> list[list[str]]:
     return [re.findall(r", (\w+): ", rest) for rest in documented]
 
 
-def test_the_configuration_has_the_strategy_that_is_set() -> None:
-    assert isinstance(trt.IRuntimeConfig.cuda_graph_strategy, property)
+def test_the_configuration_has_the_strategies_that_are_set() -> None:
     assert {"DISABLED", "WHOLE_GRAPH_CAPTURE"} <= set(trt.CudaGraphStrategy.__members__)
+    assert {"LAZY", "EAGER", "NONE"} <= set(trt.DynamicShapesKernelSpecializationStrategy.__members__)
 
 
 def test_what_is_asked_of_enumerations_exists() -> None:

@@ -46,9 +46,11 @@ def open_graph(trt: TensorRtDouble) -> Iterator[Callable[..., EngineSession]]:
 
     sessions = []
 
-    def open_it(name: str = "joint", pixels: str = "float32", **options: object) -> EngineSession:
+    def open_it(
+        name: str = "joint", pixels: str = "float32", flavour: type = TensorRtRtxBackend, **options: object
+    ) -> EngineSession:
         graph = GraphWithEngine(spec_of(name, pixels), make_plan(onnx_graph(name, pixels), version=trt.__version__))
-        sessions.append(TensorRtRtxBackend(load=lambda _: trt, **options).open(graph))
+        sessions.append(flavour(load=lambda _: trt, **options).open(graph))
         return sessions[-1]
 
     yield open_it

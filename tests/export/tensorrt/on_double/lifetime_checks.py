@@ -110,7 +110,18 @@ def test_enterprise_takes_the_same_path(trt: TensorRtDouble) -> None:
 
 def test_cuda_graphs_are_asked_for(open_graph: Callable[..., EngineSession], trt: TensorRtDouble) -> None:
     check_answers(open_graph("responses", cuda_graphs=True), "responses", some_images(2))
-    assert trt.calls[0] == "compile for WHOLE_GRAPH_CAPTURE"
+    assert trt.calls[0] == "compile EAGER for WHOLE_GRAPH_CAPTURE"
+
+
+def test_kernels_are_compiled_before_they_are_needed(
+    open_graph: Callable[..., EngineSession], trt: TensorRtDouble
+) -> None:
+    open_graph("responses").close()
+    open_graph("responses", eager_kernels=False, cuda_graphs=True).close()
+    assert [call for call in trt.calls if call.startswith("compile ")] == [
+        "compile EAGER for DISABLED",
+        "compile LAZY for WHOLE_GRAPH_CAPTURE",
+    ]
 
 
 def test_compiled_kernels_are_kept_for_the_next_time(
@@ -128,15 +139,33 @@ def test_compiled_kernels_are_kept_for_the_next_time(
     assert trt.calls[-3] == "compile"
 
 
-def test_kernels_that_cannot_be_kept_leave_nothing_open(
+def test_kernels_are_kept_beside_the_bundle_unless_it_is_said_otherwise(trt: TensorRtDouble, tmp_path: Path) -> None:
+    plan = make_plan(onnx_graph("responses"), version=VERSION)
+    graph = GraphWithEngine(spec_of("responses"), plan, cache_folder=tmp_path / "tiny.daenr.cache")
+    TensorRtRtxBackend(load=lambda _: trt, runtime_cache=False).open(graph).close()
+    assert not graph.cache_folder.exists()
+    TensorRtRtxBackend(load=lambda _: trt).open(graph).close()
+    assert [file.suffix for file in graph.cache_folder.iterdir()] == [".cache"]
+
+
+def test_kernels_are_kept_as_soon_as_a_session_is_bound(
     open_graph: Callable[..., EngineSession], trt: TensorRtDouble, tmp_path: Path
 ) -> None:
-    (tmp_path / "kernels").write_text("a file, not a folder")
     session = open_graph("responses", runtime_cache=tmp_path / "kernels")
-    with pytest.raises(DaenrError, match=r"kernels.*cannot be written"):
-        session.close()
-    assert trt.driver.alive() == NOTHING
-    assert not trt.alive
+    session.bind(1)
+    assert list((tmp_path / "kernels").iterdir())
+
+
+def test_kernels_that_cannot_be_kept_are_said_once_and_answers_go_on(
+    open_graph: Callable[..., EngineSession], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "kernels").write_text("a file, not a folder")
+    with open_graph("responses", runtime_cache=tmp_path / "kernels") as session:
+        session.bind(1)
+        check_answers(session, "responses", some_images(2))
+    (record,) = caplog.records
+    assert "compiled kernels are not kept" in record.getMessage()
+    assert "cannot be written" in record.getMessage()
 
 
 def in_another_thread(call: Callable[[], object]) -> object:
@@ -167,14 +196,14 @@ def test_two_threads_at_once_are_an_error(
     open_graph: Callable[..., EngineSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = open_graph("responses")
-    real = session._outputs[0].download
+    real = session._device.download
     seen: list[object] = []
 
-    def download() -> None:
+    def download(*arguments: object) -> None:
         seen.append(in_another_thread(lambda: session.run(some_images(1))))
-        real()
+        real(*arguments)
 
-    monkeypatch.setattr(session._outputs[0], "download", download)
+    monkeypatch.setattr(session._device, "download", download)
     check_answers(session, "responses", some_images(2))
     (error,) = seen
     assert isinstance(error, DaenrError)

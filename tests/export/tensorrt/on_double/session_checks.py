@@ -68,7 +68,7 @@ def test_shapes_are_set_only_when_the_batch_changes(
         session.run(some_images(size))
 
     assert trt.calls == [
-        *("address image", "address responses"),
+        *("compile EAGER for DISABLED", "address image", "address responses"),
         *("shape 1", "execute 1", "execute 1", "execute 1"),
         *("shape 4", "execute 4", "execute 4"),
         *("shape 1", "execute 1"),
@@ -146,7 +146,7 @@ def test_an_error_of_the_driver(
     def fails(*_: object) -> None:
         raise pycuda.driver.LaunchError("cuMemcpyHtoDAsync failed: unspecified launch failure")
 
-    monkeypatch.setattr(session._input, "_to_device", fails)
+    monkeypatch.setattr(session._device, "_to_device", fails)
     with pytest.raises(DaenrError, match=r"could not answer a batch of 1 .*unspecified launch failure"):
         session.run(some_images(1))
     assert trt.driver.alive().contexts_pushed == 0
