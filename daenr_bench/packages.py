@@ -12,10 +12,12 @@ NAMES = (
     "onnxscript",
     "onnxruntime",
     "onnxruntime-gpu",
+    "onnxruntime-ep-nv-tensorrt-rtx",
     "openvino",
     "tensorrt",
     "tensorrt-rtx-cu12",
     "pycuda",
+    "cuda-bindings",
     "scipy",
 )
 
@@ -46,7 +48,7 @@ def conflicts(packages: dict[str, str], no_gpu: str | None) -> tuple[str, ...]:
         )
     elif "onnxruntime-gpu" in packages and no_gpu is not None:
         found.append(
-            f"onnxruntime-gpu is installed and will run on the CPU: {no_gpu}; "
+            f"onnxruntime-gpu is installed and only its CPU provider can run: {no_gpu}; "
             "pip uninstall onnxruntime-gpu, then pip install 'daenr[cpu]'"
         )
     return tuple(found)

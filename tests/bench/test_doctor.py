@@ -80,7 +80,7 @@ def test_packages_that_do_not_go_together() -> None:
     (both,) = packages.conflicts({"onnxruntime": "1", "onnxruntime-gpu": "1"}, NO_GPU)
     assert "overwrite each other's files" in both
     (alone,) = packages.conflicts({"onnxruntime-gpu": "1"}, NO_GPU)
-    assert f"will run on the CPU: {NO_GPU}" in alone
+    assert f"only its CPU provider can run: {NO_GPU}" in alone
 
 
 @pytest.mark.parametrize(
