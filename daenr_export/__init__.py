@@ -5,6 +5,7 @@
         responses = model.responses(image)  # (B, 1, 32, 32) float32 in [-1, 1] → (B, M)
 
 Loading and running a bundle needs numpy and a backend; `export` and `verify` bring in what they need when first used.
+`ClosedLoop` answers the frames of a source in time (see `daenr_export.loop.closed_loop`).
 """
 
 from __future__ import annotations
@@ -31,15 +32,20 @@ from daenr_export.runtime.registry import backends
 
 if TYPE_CHECKING:
     from daenr_export.exporting.export import export
+    from daenr_export.loop.closed_loop import ClosedLoop
+    from daenr_export.loop.frames import Answer, Frame, Status
     from daenr_export.verification.verify import verify
 
 __all__ = [
+    "Answer",
     "BackendUnavailableError",
     "Bundle",
     "BundleError",
     "CheckpointError",
+    "ClosedLoop",
     "DaenrError",
     "ExportError",
+    "Frame",
     "ImageError",
     "LogError",
     "MissingExtraError",
@@ -47,14 +53,22 @@ __all__ = [
     "OutputExistsError",
     "RecordingError",
     "SpecError",
+    "Status",
     "backends",
     "export",
     "load",
     "verify",
 ]
 
-_LAZY = {"export": "daenr_export.exporting.export", "verify": "daenr_export.verification.verify"}
-"""Functions that need more than numpy, and the modules that they live in."""
+_LAZY = {
+    "Answer": "daenr_export.loop.frames",
+    "ClosedLoop": "daenr_export.loop.closed_loop",
+    "Frame": "daenr_export.loop.frames",
+    "Status": "daenr_export.loop.frames",
+    "export": "daenr_export.exporting.export",
+    "verify": "daenr_export.verification.verify",
+}
+"""What need not be imported to run a bundle, and the modules that it lives in."""
 
 
 def __getattr__(name: str) -> Any:

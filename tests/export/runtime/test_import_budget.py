@@ -27,12 +27,15 @@ def in_a_fresh_process(script: str, *arguments: str) -> Any:
 
 def test_the_public_surface() -> None:
     assert daenr_export.__all__ == [
+        "Answer",
         "BackendUnavailableError",
         "Bundle",
         "BundleError",
         "CheckpointError",
+        "ClosedLoop",
         "DaenrError",
         "ExportError",
+        "Frame",
         "ImageError",
         "LogError",
         "MissingExtraError",
@@ -40,6 +43,7 @@ def test_the_public_surface() -> None:
         "OutputExistsError",
         "RecordingError",
         "SpecError",
+        "Status",
         "backends",
         "export",
         "load",
