@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
@@ -15,17 +16,30 @@ RANGE_TOLERANCE = 1e-4
 
 @final
 class Gate:
-    """Checks batches against a graph's input. Built once for a graph, called for each frame: 5 µs at batch 1."""
+    """Checks batches against a graph's input. Built once for a graph, called for each frame: 5 µs at batch 1.
 
-    def __init__(self, spec: GraphSpec) -> None:
+    Args:
+        spec: the graph.
+        batch: the one size that passes, whose checks then allocate nothing; None for all that the graph takes.
+    """
+
+    def __init__(self, spec: GraphSpec, batch: int | None = None) -> None:
         self._spec = spec
         self._dtype = spec.input.numpy_dtype
         self._shape = spec.input.shape
-        self._min, self._max = spec.batch.min, spec.batch.max
+        self._only = batch
+        self._min, self._max = (spec.batch.min, spec.batch.max) if batch is None else (batch, batch)
         self._bound = _bound(spec.input.name, self._dtype)
+        self._peak = _peak if batch is None else _peak_by_way_of(np.empty((batch, *self._shape), self._dtype))
 
     def __call__(self, batch: Array) -> Array:
-        """Return the batch, C-contiguous, if it may go into the graph.
+        """Return the batch, C-contiguous, if it may go into the graph. Raises as `check` does."""
+        batch = self.check(batch)
+        flags = batch.flags
+        return batch if flags.c_contiguous and flags.aligned else batch.copy(order="C")
+
+    def check(self, batch: Array) -> Array:
+        """Return the batch, in whatever layout it came, if it may go into the graph.
 
         Raises:
             ImageError: it may not; the message says what was expected, what came, and how to mend it.
@@ -39,13 +53,11 @@ class Gate:
             expected = ", ".join(str(size) for size in self._shape)
             raise self._refused(f"has the shape {shape}, expected (B, {expected})", _how_to_reshape(shape, self._shape))
         if not self._min <= shape[0] <= self._max:
-            problem = f"is a batch of {shape[0]}, and the bundle was made for {self._min} to {self._max}"
-            raise self._refused(problem, "split it, or export the bundle with another batch range")
+            raise self._wrong_size(shape[0])
         # One pass over the absolute values finds a NaN too: it survives max, and compares as false.
-        if self._bound is not None and not np.abs(batch).max() <= self._bound:
+        if self._bound is not None and not self._peak(batch) <= self._bound:
             raise self._out_of_range(batch)
-        flags = batch.flags
-        return batch if flags.c_contiguous and flags.aligned else batch.copy(order="C")
+        return batch
 
     def _plain(self, batch: Any) -> Array:
         if isinstance(batch, np.ndarray) and not isinstance(batch, np.ma.MaskedArray):
@@ -55,6 +67,13 @@ class Gate:
 
     def _refused(self, problem: str, remedy: str) -> ImageError:
         return ImageError(f"{self._spec.input.name} for the graph {self._spec.name}", problem, remedy)
+
+    def _wrong_size(self, size: int) -> ImageError:
+        if self._only is not None:
+            problem = f"is a batch of {size}, and this session was opened for {self._only}"
+            return self._refused(problem, f"give batches of {self._only}, or open it with batch={size}")
+        problem = f"is a batch of {size}, and the bundle was made for {self._min} to {self._max}"
+        return self._refused(problem, "split it, or export the bundle with another batch range")
 
     def _how_to_convert(self, batch: Array) -> str:
         if self._dtype == np.uint8:
@@ -79,6 +98,21 @@ def _bound(name: str, dtype: np.dtype[Any]) -> float | None:
     if dtype.kind != "f":
         return None
     return 1 + RANGE_TOLERANCE if name == "image" else float(np.finfo(dtype).max)
+
+
+def _peak(batch: Array) -> Any:
+    return np.abs(batch).max()
+
+
+def _peak_by_way_of(scratch: Array) -> Callable[[Array], Any]:
+    """The largest absolute value of arrays in the scratch's shape, without a new array for each."""
+    absolute, largest, flat = np.abs, np.maximum.reduce, scratch.reshape(-1)
+
+    def peak(batch: Array) -> Any:
+        absolute(batch, scratch)
+        return largest(flat)
+
+    return peak
 
 
 def _how_to_reshape(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:

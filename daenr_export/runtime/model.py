@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import NamedTuple, Self, final
+from typing import TYPE_CHECKING, NamedTuple, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from daenr_export.runtime.gate import Gate
 from daenr_export.runtime.protocol import Backend, Session
 from daenr_export.runtime.registry import BackendStatus
 from daenr_export.specs import Array, BatchRange, GraphSpec
+
+if TYPE_CHECKING:
+    from daenr_export.runtime.realtime import RealtimeSession
 
 Responses = NDArray[np.float32]
 
@@ -161,6 +165,44 @@ class Model:
             for _ in range(runs):
                 session.run(batch)
 
+    def realtime(
+        self,
+        graph: str = "responses",
+        *,
+        batch: int = 1,
+        keep_warm: bool = False,
+        cpu: int | None = None,
+        priority: str | None = None,
+        lock_memory: bool = False,
+        freeze_gc: bool = True,
+    ) -> AbstractContextManager[RealtimeSession]:
+        """Open a graph for a loop that answers frame by frame: `with model.realtime() as rt: rates = rt(image)`.
+
+        The session has buffers and an engine of its own, is warmed up on the bundle's images until its latency is
+        stable, and belongs to the thread that enters the block. What was changed is put back when the block ends.
+        Threads and programs started inside the block inherit core and priority, so start them before it.
+
+        Args:
+            graph: its name.
+            batch: how many images a frame has.
+            keep_warm: run the engine on the last frame while the session waits for the next (`wait_until`, `wait_for`):
+                frames that come every few milliseconds are then answered several times faster, for most of a core.
+            cpu: the core that the thread is to stay on (Linux).
+            priority: `fifo` for the real-time policy SCHED_FIFO at priority 40, or `fifo:N` (Linux; needs the right).
+            lock_memory: keep all pages of the process in memory, also those taken later (Linux; needs the right).
+            freeze_gc: collect garbage once, then not at all while the block runs. Cyclic garbage stays until the end.
+
+        Raises:
+            BundleError: the bundle has no such graph.
+            BackendUnavailableError: the backend does not open it.
+            DaenrError: a setting is not known or not allowed here; nothing stays changed.
+        """
+        from daenr_export.runtime.realtime import RealtimeOptions, open_realtime
+
+        self._check_open()
+        options = RealtimeOptions(graph, batch, keep_warm, cpu, priority, lock_memory, freeze_gc)
+        return open_realtime(self._bundle, self._backend, options)
+
     def close(self) -> None:
         """Close all sessions. Closing twice is allowed; a model that is closed answers no more."""
         with self._opening:
@@ -180,10 +222,13 @@ class Model:
         graph = self._open.get(name) or self._open_graph(name)
         return graph.session.run(graph.gate(batch))[graph.outputs[output]]
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DaenrError(self._bundle.path, "is a model that was closed", "load the bundle again")
+
     def _open_graph(self, name: str) -> _OpenGraph:
         with self._opening:
-            if self._closed:
-                raise DaenrError(self._bundle.path, "is a model that was closed", "load the bundle again")
+            self._check_open()
             if name not in self._open:
                 self._open[name] = _beside_gate(self._backend.open(self._bundle.graph(name)))
             return self._open[name]

@@ -1,0 +1,159 @@
+"""The session that answers frame by frame, from standing buffers and in one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import get_ident
+from typing import Any, final
+
+import numpy as np
+
+from daenr_common.errors import DaenrError
+from daenr_export.runtime.gate import Gate
+from daenr_export.runtime.protocol import Bound
+from daenr_export.runtime.realtime.engine import Engine
+from daenr_export.runtime.realtime.waiting import Waiter
+from daenr_export.runtime.realtime.warm_up import WarmUpReport
+from daenr_export.specs import Array, GraphSpec
+
+_OPEN_AGAIN = "open it with `with model.realtime(...) as rt:`"
+
+
+@final
+class RealtimeSession:
+    """Answers one frame after the other. Made by `Model.realtime`; only for the thread that opened it.
+
+    Attributes:
+        spec: input, outputs and batch range of the graph.
+        batch: how many images a frame has.
+        backend: the name of the backend that runs.
+        bundle_sha256: the digest that the bundle's manifest carries, which covers every file of the bundle.
+        keep_warm: whether the engine runs while the session waits.
+        warm_up_report: how the warm-up went.
+    """
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        bound: Bound,
+        *,
+        backend: str,
+        bundle_sha256: str,
+        keep_warm: bool,
+        warm_up_report: WarmUpReport,
+    ) -> None:
+        self.spec = spec
+        self.batch = len(bound.input)
+        self.backend = backend
+        self.bundle_sha256 = bundle_sha256
+        self.keep_warm = keep_warm
+        self.warm_up_report = warm_up_report
+        self._subject = f"real-time session of the graph {spec.name} on {backend}"
+        self._check = Gate(spec, self.batch).check
+        self._input, self._outputs = bound.input, bound.outputs
+        self._engine = Engine(self._subject, bound.run)
+        self._waiter = Waiter(self._engine if keep_warm else None, warm_up_report.last_ns)
+        views = tuple(_read_only(output) for output in bound.outputs)
+        self._answer = views if len(views) > 1 else views[0]
+        # One comparison per frame refuses other threads, a closed session and a forked child alike.
+        self._owner: int | None = get_ident()
+        self._why_not = ("is closed", _OPEN_AGAIN)
+
+    def __call__(self, image: Array, out: Array | tuple[Array, ...] | None = None) -> Any:
+        """Answer one frame.
+
+        Args:
+            image: `(batch, *spec.input.shape)` of the input's dtype, in any layout; checked as `Model.responses` does.
+            out: where the answer is to go: an array `(batch, *output.shape)`, or a tuple of them where the graph has
+                several outputs, in their order.
+
+        Returns:
+            `out`. Without it the session's own buffers, which cannot be written to and which the next frame
+            overwrites: an array, or a tuple of them where the graph has several outputs.
+
+        Raises:
+            ImageError: the frame is unusable; the last answer still stands.
+            DaenrError: `out` does not fit, the backend failed, the session is closed, or this is another thread or a
+                forked process.
+        """
+        if get_ident() != self._owner:
+            raise self._refusal()
+        np.copyto(self._input, self._check(image), casting="no")
+        self._engine()
+        if out is None:
+            return self._answer
+        arrays = out if isinstance(out, tuple) else (out,)
+        if len(arrays) != len(self._outputs):
+            raise self._unfit(out)
+        for standing, array in zip(self._outputs, arrays, strict=True):
+            # copyto would repeat an answer to fill a larger array.
+            if type(array) is not np.ndarray or array.shape != standing.shape or not array.flags.writeable:
+                raise self._unfit(out)
+            if array.dtype != standing.dtype:
+                raise self._unfit(out)
+            np.copyto(array, standing)
+        return out
+
+    def wait_until(self, due_ns: int) -> None:
+        """Wait for an instant, e.g. when the next frame is due; return at once if it has passed.
+
+        With `keep_warm` the engine runs on the last frame meanwhile and stops in time; else the thread sleeps, and
+        spends the last 0.2 ms awake.
+
+        Args:
+            due_ns: on the clock of `time.monotonic_ns`.
+
+        Raises:
+            DaenrError: the instant is on another clock; the engine failed while it was kept warm; or as for a frame.
+        """
+        if get_ident() != self._owner:
+            raise self._refusal()
+        self._waiter.wait_until(due_ns)
+
+    def wait_for(self, ready: Callable[[], bool], until_ns: int) -> bool:
+        """Wait until something is ready, for frames that come at unknown instants.
+
+        With `keep_warm` the engine runs meanwhile, so that a frame waits for the rest of one run at most; else `ready`
+        is asked every 0.3 ms or so.
+
+        Args:
+            ready: cheap; asked again and again, between runs of the engine.
+            until_ns: when to give up, on the clock of `time.monotonic_ns`.
+
+        Returns:
+            What `ready` said last.
+
+        Raises:
+            DaenrError: the engine failed while it was kept warm; or as for a frame.
+        """
+        if get_ident() != self._owner:
+            raise self._refusal()
+        return self._waiter.wait_for(ready, until_ns)
+
+    def retire(self, problem: str = "is closed", remedy: str = _OPEN_AGAIN) -> None:
+        """Answer no more, and say why. Called when the `with` block ends, and in forked children."""
+        self._why_not = (problem, remedy)
+        self._owner = None
+
+    def _refusal(self) -> DaenrError:
+        if self._owner is not None:
+            problem = "was used in another thread than the one that opened it"
+            return DaenrError(self._subject, problem, "open one in each thread that answers frames")
+        return DaenrError(self._subject, *self._why_not)
+
+    def _unfit(self, out: Any) -> DaenrError:
+        came = ", ".join(_described(array) for array in (out if isinstance(out, tuple) else (out,)))
+        wanted = ", ".join(_described(array) for array in self._outputs)
+        return DaenrError("out", f"is {came}, expected {wanted}", "make it once with numpy.empty and use it again")
+
+
+def _read_only(array: Array) -> Array:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _described(array: Any) -> str:
+    if type(array) is not np.ndarray:
+        return f"a {type(array).__module__}.{type(array).__name__}"
+    return f"{'' if array.flags.writeable else 'read-only '}{array.dtype} {array.shape}"
