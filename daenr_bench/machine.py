@@ -10,7 +10,6 @@ from pathlib import Path
 from daenr_common.machine import CPU_INFO, processor, read_system_file
 from daenr_export.tensorrt.gpu import compute_capability, why_no_gpu
 
-_CPU_INFO = CPU_INFO
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
@@ -43,10 +42,14 @@ class Machine:
     gpu: str
 
 
-def this_machine() -> Machine:
-    """Ask the machine that this runs on. Changes nothing."""
+def this_machine(root: Path = Path("/")) -> Machine:
+    """Ask the machine that this runs on. Changes nothing.
+
+    Args:
+        root: above `proc` and `sys`, in which Linux describes itself.
+    """
     cores = os.cpu_count() or 1
-    cpu_info = read_system_file(_CPU_INFO)
+    cpu_info = read_system_file(_below(root, CPU_INFO))
     return Machine(
         processor=processor(cpu_info),
         architecture=platform.machine(),
@@ -54,11 +57,15 @@ def this_machine() -> Machine:
         python=f"{platform.python_version()} ({platform.python_implementation()})",
         cores=cores,
         usable_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores,
-        governor=read_system_file(_GOVERNOR),
+        governor=read_system_file(_below(root, _GOVERNOR)),
         is_virtual=None if cpu_info is None else "hypervisor" in cpu_info,
         load_average=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         gpu=_gpu(),
     )
+
+
+def _below(root: Path, path: Path) -> Path:
+    return root / path.relative_to(path.anchor)
 
 
 def _gpu() -> str:

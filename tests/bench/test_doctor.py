@@ -5,36 +5,35 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from daenr_bench import doctor, machine, packages
+from daenr_bench import machine, packages
 from daenr_bench.cli import main
-from daenr_bench.machine import Machine, this_machine
+from daenr_bench.doctor import diagnosis
+from daenr_bench.machine import this_machine
 from daenr_common import extras
 from daenr_export.runtime.registry import BackendStatus
 
 NO_GPU = "no CUDA driver (libcuda.so.1) on this machine"
-QUIET = Machine("CPU", "x86_64", "Linux 6.1", "3.11", 4, 4, "performance", False, 0.1, f"none: {NO_GPU}")
 
 
 @pytest.fixture
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "why_no_gpu", lambda: NO_GPU)
+    monkeypatch.setattr(diagnosis, "why_no_gpu", lambda: NO_GPU)
     monkeypatch.setattr(machine, "why_no_gpu", lambda: NO_GPU)
 
 
 @pytest.fixture
 def statuses(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    return lambda *found: monkeypatch.setattr(doctor, "backends", lambda: found)
+    return lambda *found: monkeypatch.setattr(diagnosis, "backends", lambda: found)
 
 
 @pytest.mark.usefixtures("no_gpu")
 def test_without_a_gpu_the_cpu_can_still_run(statuses: Callable[..., None]) -> None:
-    statuses(BackendStatus("onnxruntime", True), BackendStatus("tensorrt", False, f"tensorrt: {NO_GPU}; install one"))
+    statuses(BackendStatus("onnxruntime", True), BackendStatus("tensorrt", False, f"{NO_GPU}; install one"))
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 0, result.output
     assert re.search(r"^onnxruntime +yes$", result.stdout, re.M)
@@ -58,20 +57,27 @@ def test_with_nothing_installed_it_says_what_to_install(
 def test_as_json() -> None:
     result = CliRunner().invoke(main, ["doctor", "--json"])
     found = json.loads(result.stdout)
-    assert found["schema_version"] == 1
+    assert found["schema_version"] == 2
     assert found["verdict"] == ("pass" if any(b["available"] for b in found["backends"]) else "cannot tell")
     assert result.exit_code == (0 if found["verdict"] == "pass" else 3)
     assert [flavour["name"] for flavour in found["tensorrt"]] == ["tensorrt-rtx", "tensorrt"]
     assert found["packages"]["daenr"]
     assert found["machine"]["cores"] >= found["machine"]["usable_cores"] >= 1
+    for finding in found["findings"]:
+        assert finding.keys() == {"name", "value", "verdict", "advice"}
+        assert finding["verdict"] in ("good", "bad", "unknown")
+        assert finding["advice"] or finding["verdict"] != "bad"
+    names = [finding["name"] for finding in found["findings"]]
+    assert len(set(names)) == len(names)
+    assert "governor" in names
 
 
 def test_flavours_of_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daenr_export.tensorrt.flavour.Flavour.is_installed", lambda self: True)
-    rtx, enterprise = doctor._flavours(NO_GPU)
+    rtx, enterprise = diagnosis._flavours(NO_GPU)
     assert (rtx.installed, rtx.builds, rtx.runs) == (True, None, NO_GPU)
     assert (enterprise.installed, enterprise.builds, enterprise.runs) == (True, NO_GPU, NO_GPU)
-    assert all(flavour.builds is flavour.runs is None for flavour in doctor._flavours(None))
+    assert all(flavour.builds is flavour.runs is None for flavour in diagnosis._flavours(None))
 
 
 def test_packages_that_do_not_go_together() -> None:
@@ -83,40 +89,24 @@ def test_packages_that_do_not_go_together() -> None:
     assert f"only its CPU provider can run: {NO_GPU}" in alone
 
 
-@pytest.mark.parametrize(
-    ("change", "warning"),
-    [
-        ({}, None),
-        ({"governor": None, "is_virtual": None, "load_average": None}, None),
-        ({"governor": "powersave"}, "governor is powersave"),
-        ({"load_average": 3.5}, "load average is 3.5 on 4 cores; stop other programs"),
-        ({"usable_cores": 1}, "may use 1 of 4 cores"),
-        ({"is_virtual": True}, "virtual machine"),
-    ],
-)
-def test_what_disturbs_a_measurement(change: dict[str, object], warning: str | None) -> None:
-    found = list(doctor._disturbances(replace(QUIET, **change)))  # type: ignore[arg-type]
-    assert len(found) == (warning is not None)
-    assert warning is None or warning in found[0]
-
-
 @pytest.mark.usefixtures("no_gpu")
 def test_a_machine_that_says_nothing_of_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(machine, "_CPU_INFO", tmp_path / "absent")
-    monkeypatch.setattr(machine, "_GOVERNOR", tmp_path / "absent")
     monkeypatch.setattr(machine.platform, "processor", lambda: "")
     monkeypatch.delattr(machine.os, "getloadavg")
     monkeypatch.delattr(machine.os, "sched_getaffinity")
-    found = this_machine()
+    found = this_machine(tmp_path)
     assert (found.processor, found.governor, found.is_virtual, found.load_average) == ("unknown", None, None, None)
     assert found.usable_cores == found.cores
 
 
 @pytest.mark.usefixtures("no_gpu")
-def test_what_linux_says_of_the_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Some CPU @ 3 GHz\nflags\t\t: fpu hypervisor\n")
-    (tmp_path / "governor").write_text("schedutil\n")
-    monkeypatch.setattr(machine, "_CPU_INFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr(machine, "_GOVERNOR", tmp_path / "governor")
-    found = this_machine()
+def test_what_linux_says_of_the_processor(tmp_path: Path) -> None:
+    cpufreq = tmp_path / "sys" / "devices" / "system" / "cpu" / "cpu0" / "cpufreq"
+    cpufreq.mkdir(parents=True)
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "cpuinfo").write_text(
+        "processor\t: 0\nmodel name\t: Some CPU @ 3 GHz\nflags\t\t: fpu hypervisor\n"
+    )
+    (cpufreq / "scaling_governor").write_text("schedutil\n")
+    found = this_machine(tmp_path)
     assert (found.processor, found.governor, found.is_virtual) == ("Some CPU @ 3 GHz", "schedutil", True)
