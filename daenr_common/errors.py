@@ -6,6 +6,7 @@
     ├── CheckpointError             a missing, truncated or foreign checkpoint
     ├── BundleError                 a bundle that is incomplete, edited or of another version
     ├── LogError                    a frame log that is missing, foreign or of another version
+    ├── TransportError              a source of frames or a way out for answers that cannot be opened or broke off
     ├── ImageError (ValueError)     an array given to a model has the wrong shape, type or range
     ├── OutputExistsError           the output is there already and --force was not given
     ├── ExportError                 a graph or an engine could not be made
@@ -60,6 +61,10 @@ class BundleError(DaenrError):
 
 class LogError(DaenrError):
     """A frame log that is missing, foreign or of another version."""
+
+
+class TransportError(DaenrError):
+    """A source of frames or a way out for answers that cannot be opened, was closed or broke off."""
 
 
 class ImageError(DaenrError, ValueError):

@@ -25,6 +25,7 @@ from daenr_common.errors import (
     OutputExistsError,
     RecordingError,
     SpecError,
+    TransportError,
 )
 from daenr_export.bundle import Bundle
 from daenr_export.runtime.model import Model, load
@@ -54,6 +55,7 @@ __all__ = [
     "RecordingError",
     "SpecError",
     "Status",
+    "TransportError",
     "backends",
     "export",
     "load",

@@ -44,6 +44,7 @@ def test_the_public_surface() -> None:
         "RecordingError",
         "SpecError",
         "Status",
+        "TransportError",
         "backends",
         "export",
         "load",
