@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daenr_bench.cells import Cell
+from daenr_bench.clocks import Clock
+from daenr_bench.measurement import WarmUp
 from daenr_bench.progress import Bar
-from daenr_bench.quiet import Answers, Clock, quiet_gc, time_calls
-from daenr_bench.result import WarmUp
+from daenr_bench.quiet import Answers, quiet_gc, time_calls
 from daenr_common.errors import DaenrError
 
-SCENARIO = "back to back"
+SCENARIO = "burst"
 
 WARM_UP_BLOCK = 25
 WARM_UP_SPREAD = 0.05

@@ -11,24 +11,40 @@ from numpy.typing import NDArray
 from daenr_bench import eager
 from daenr_bench.back_to_back import SCENARIO, Samples, Timing
 from daenr_bench.cells import Cell
-from daenr_bench.percentiles import nearest_rank, percentiles
-from daenr_bench.result import Latency, Measurement
+from daenr_bench.measurement import Block, Latency, Measurement, State
+from daenr_bench.result import Accuracy
+from daenr_bench.statistics.histogram import histogram
+from daenr_bench.statistics.percentiles import nearest_rank, percentile, percentiles
 from daenr_common.verdict import Verdict
+
+BOUNDARY = (
+    "host to host: the clock is read right before and right after one call of Session.run, which takes a C-contiguous "
+    "array in host memory and returns arrays in host memory; copies to and from a device and waiting for it are "
+    "inside, the runtime's check of the image is outside; the next call starts when the last one returned"
+)
 
 REFERENCES = (eager.NAME, "onnxruntime")
 """What other backends are compared with: the first that was measured."""
 
 
-def judge(cells: Sequence[Cell], timed: Sequence[Cell], timing: Timing) -> tuple[Measurement, ...]:
-    """One measurement for each cell, in their order.
+def judge(cells: Sequence[Cell], timing: Timing) -> tuple[Measurement, ...]:
+    """One measurement for each cell that was timed, in their order."""
+    return tuple(_judge(cell, samples, timing) for cell, samples in zip(cells, timing.samples, strict=True))
 
-    Args:
-        cells: all.
-        timed: those whose answers were right before they were timed.
-        timing: their samples, in the order of `timed`.
-    """
-    samples_of = dict(zip(map(id, timed), timing.samples, strict=True))
-    return tuple(_judge(cell, samples_of.get(id(cell))) for cell in cells)
+
+def accuracy_of(cells: Sequence[Cell]) -> tuple[Accuracy, ...]:
+    """Whether each cell answers as the checkpoint did."""
+    return tuple(
+        Accuracy(
+            graph=cell.graph,
+            backend=cell.backend,
+            precision=cell.precision,
+            verdict=(Verdict.FAIL if cell.problems else Verdict.PASS).value,
+            problems=cell.problems,
+            parity={c.output: {name: float(value) for name, value in c.metrics.items()} for c in cell.comparisons},
+        )
+        for cell in cells
+    )
 
 
 def reference_of(measurements: Sequence[Measurement]) -> str | None:
@@ -49,45 +65,56 @@ def with_speed(measurements: Sequence[Measurement], reference: str | None) -> tu
 
 def _with_speed(measurement: Measurement, reference_ns: int | None) -> Measurement:
     mine_ns = _p50_ns(measurement)
-    if measurement.latency is None or reference_ns is None or not mine_ns:
+    if reference_ns is None or not mine_ns:
         return measurement
-    return replace(measurement, latency=replace(measurement.latency, times_faster=reference_ns / mine_ns))
+    return replace(measurement, times_faster=reference_ns / mine_ns)
 
 
 def _p50_ns(measurement: Measurement) -> int | None:
     return None if measurement.latency is None else measurement.latency.percentiles["p50"].value_ns
 
 
-def _judge(cell: Cell, samples: Samples | None) -> Measurement:
-    problems = cell.problems
-    latency = None
-    if samples is not None:
-        problems = cell.compare_timed(samples.kept)
-        if samples.problem is not None:
-            problems = (f"in timed calls: {samples.problem}", *problems)
-        latency = _latency(samples.latency_ns) if samples.done and not problems else None
-    verdict = Verdict.FAIL if problems else Verdict.PASS if latency is not None else Verdict.CANNOT_TELL
+def _judge(cell: Cell, samples: Samples, timing: Timing) -> Measurement:
+    problems = cell.compare_timed(samples.kept)
+    has_figure = samples.done > 0 and not problems
+    state = State.FAIL if problems else State.PASS if has_figure else State.CANNOT_TELL
+    if samples.problem is not None and state is not State.FAIL:
+        state, problems = State.FAULT, (f"in timed calls: {samples.problem}",)
     return Measurement(
         graph=cell.graph,
         backend=cell.backend,
-        precision=cell.precision,
         scenario=SCENARIO,
-        verdict=verdict.value,
+        timing_boundary=BOUNDARY,
+        state=state.value,
+        complete=timing.complete and samples.problem is None,
         problems=problems,
-        parity={c.output: {name: float(value) for name, value in c.metrics.items()} for c in cell.comparisons},
-        timed_answers_compared=0 if samples is None else len(samples.kept),
-        warm_up=None if samples is None else samples.warm_up,
-        latency=latency,
+        timed_answers_compared=len(samples.kept),
+        warm_up=samples.warm_up,
+        latency=latency_of(samples.latency_ns) if has_figure else None,
+        blocks=tuple(map(_block, samples.latency_ns)) if has_figure else (),
+        samples={"latency_ns": f"{cell.graph}.{cell.backend}.{SCENARIO}.latency_ns"} if has_figure else {},
     )
 
 
-def _latency(blocks_ns: NDArray[np.int64]) -> Latency:
+def latency_of(times_ns: NDArray[np.int64]) -> Latency:
+    """The figures of a sample of at least one, of any shape."""
     return Latency(
-        n=blocks_ns.size,
-        min_ns=int(blocks_ns.min()),
-        mean_ns=float(blocks_ns.mean()),
-        max_ns=int(blocks_ns.max()),
-        percentiles=percentiles(blocks_ns),
-        round_p50_ns=tuple(nearest_rank(np.sort(block), 0.5) for block in blocks_ns),
-        times_faster=None,
+        n=times_ns.size,
+        unanswered=0,
+        min_ns=int(times_ns.min()),
+        mean_ns=float(times_ns.mean()),
+        max_ns=int(times_ns.max()),
+        percentiles=percentiles(times_ns),
+        histogram=histogram(times_ns),
+    )
+
+
+def _block(times_ns: NDArray[np.int64]) -> Block:
+    ascending_ns = np.sort(times_ns)
+    return Block(
+        start_s=None,
+        n=len(ascending_ns),
+        p50_ns=nearest_rank(ascending_ns, 0.5),
+        p99_ns=percentile(ascending_ns, 0.99).value_ns,
+        max_ns=int(ascending_ns[-1]),
     )

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
+from daenr_bench.clocks import Clock
 from daenr_export.specs import Array
-
-Clock = Callable[[], int]
-"""Reads a monotonic time in nanoseconds."""
 
 Answers = tuple[Array, ...]
 Run = Callable[[Array], Answers]
-
-SYSTEM_CLOCK: Clock = time.perf_counter_ns
 
 
 @contextmanager

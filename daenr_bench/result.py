@@ -1,6 +1,6 @@
 """The result of a benchmark: each class here is one object of its JSON file, whose layout `result.schema.json` gives.
 
-Times are in nanoseconds where a name ends in `_ns`. The raw samples are in an npz beside the JSON.
+The objects of single measurements are in `daenr_bench.measurement`; the raw samples are in an npz beside the JSON.
 """
 
 from __future__ import annotations
@@ -11,18 +11,13 @@ from importlib.resources import files
 from typing import Any
 
 from daenr_bench.machine import Machine
-from daenr_bench.percentiles import Percentile
+from daenr_bench.measurement import Measurement
+from daenr_bench.migration import migrated
 from daenr_common.errors import DaenrError
 from daenr_common.strict_json import FieldError, decode, encode
 from daenr_common.verdict import Verdict, overall
 
-SCHEMA_VERSION = 1
-
-BOUNDARY = (
-    "host to host: the clock is read right before and right after one call of Session.run, which takes a C-contiguous "
-    "array in host memory and returns arrays in host memory; copies to and from a device and waiting for it are "
-    "inside, the runtime's check of the image is outside"
-)
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -40,24 +35,16 @@ class Settings:
     """How it was measured.
 
     Attributes:
-        batch: images in a call.
-        calls_per_round: timed calls of a cell in a round.
-        rounds: in which all cells had a turn.
-        lead_in_calls: before each block, not counted.
         seed: decided which timed answers were compared.
-        timing_boundary: what a latency holds, in words.
         percentile_definition: how a percentile is picked.
         upper_bound_definition: what its upper bound means.
+        scenarios: by name, the settings of each: numbers and texts.
     """
 
-    batch: int
-    calls_per_round: int
-    rounds: int
-    lead_in_calls: int
     seed: int
-    timing_boundary: str
     percentile_definition: str
     upper_bound_definition: str
+    scenarios: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -73,63 +60,39 @@ class Overhead:
 
 
 @dataclass(frozen=True)
-class WarmUp:
-    """Calls before the first that was timed, and whether the latency had settled by then."""
-
-    calls: int
-    settled: bool
-
-
-@dataclass(frozen=True)
-class Latency:
-    """What was measured of a cell.
+class ClockUse:
+    """The clock that everything was timed with.
 
     Attributes:
-        n: timed calls.
-        min_ns: the fastest.
-        mean_ns: over all.
-        max_ns: the slowest.
-        percentiles: by name, e.g. `p99`.
-        round_p50_ns: the median of each round, which shows whether the machine was steady.
-        times_faster: p50 of the same graph on the reference backend over this p50; None where there is no such cell.
+        name: of the function that reads it.
+        resolution_ns: its smallest step as the system tells it; None where it does not.
+        wall_clock_step_s: by how much the wall clock was set forward or back during the run. It changes no figure.
     """
 
-    n: int
-    min_ns: int
-    mean_ns: float
-    max_ns: int
-    percentiles: dict[str, Percentile]
-    round_p50_ns: tuple[int, ...]
-    times_faster: float | None
+    name: str
+    resolution_ns: int | None
+    wall_clock_step_s: float
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """A graph on a backend.
+class Accuracy:
+    """Whether a graph on a backend still answers as the checkpoint did. Only what does is timed.
 
     Attributes:
         graph: its name.
         backend: its name.
         precision: what was run computes in.
-        scenario: how calls followed each other, e.g. `back to back`.
-        verdict: `pass` or `fail`; `cannot tell` if the run ended before it.
+        verdict: `pass` or `fail`.
         problems: what is wrong with its answers.
         parity: by output, how the answers compare with the golden file.
-        timed_answers_compared: how many answers of timed calls were compared, too.
-        warm_up: None if it was not reached.
-        latency: None if nothing was timed: the answers were wrong, or the run ended before.
     """
 
     graph: str
     backend: str
     precision: str
-    scenario: str
     verdict: str
     problems: tuple[str, ...]
     parity: dict[str, dict[str, float]]
-    timed_answers_compared: int
-    warm_up: WarmUp | None
-    latency: Latency | None
 
 
 @dataclass(frozen=True)
@@ -143,7 +106,12 @@ class Skip:
 
 @dataclass(frozen=True)
 class SamplesFile:
-    """The npz with the raw samples: an int64 array `(rounds, calls)` in nanoseconds for each `<graph>.<backend>`."""
+    """The npz with the raw samples, int64 nanoseconds; `Measurement.samples` has the keys. -1 where there is no value.
+
+    `burst`: `latency_ns` `(rounds, calls)`. `paced`: `due_ns`, `start_ns`, `end_ns` `(frames,)`, from one zero.
+    `cold`: an array `(repeats,)` for each stage. `throughput`: `batch_<size>_ns` `(calls,)`.
+    `soak`: `missed_due_ns`, `missed_latency_ns`.
+    """
 
     file: str
     sha256: str
@@ -158,9 +126,11 @@ class Result:
         started_at: UTC, ISO 8601.
         complete: whether the run came to its end.
         settings: how it was measured.
-        overhead: of the harness.
+        overhead: of the harness, by the loop that times: `burst`, `paced`.
+        clock: that was read.
         reference_backend: what `times_faster` refers to; None if neither PyTorch nor onnxruntime was measured.
-        measurements: one for each graph and backend.
+        accuracy: one for each graph and backend.
+        measurements: one for each graph, backend and scenario.
         skipped: what was not measured, and why.
         machine: where it was measured.
         packages: versions by name.
@@ -172,8 +142,10 @@ class Result:
     started_at: str
     complete: bool
     settings: Settings
-    overhead: Overhead
+    overhead: dict[str, Overhead]
+    clock: ClockUse
     reference_backend: str | None
+    accuracy: tuple[Accuracy, ...]
     measurements: tuple[Measurement, ...]
     skipped: tuple[Skip, ...]
     machine: Machine
@@ -183,33 +155,32 @@ class Result:
 
     @property
     def verdict(self) -> Verdict:
-        """FAIL if an answer was wrong, PASS if at least one cell was right and timed, else CANNOT_TELL."""
-        return overall(Verdict(measurement.verdict) for measurement in self.measurements)
+        """FAIL if an answer was wrong, a backend died or a deadline that was asked for is missed.
+
+        Else PASS if at least one measurement was made, else CANNOT_TELL.
+        """
+        wrong = [Verdict.FAIL for accuracy in self.accuracy if Verdict(accuracy.verdict) is Verdict.FAIL]
+        return overall([*wrong, *(verdict for m in self.measurements for verdict in m.verdicts)])
 
     def json_text(self) -> str:
         """The result as a JSON document."""
         document = encode(self) | {"verdict": self.verdict.value}
-        return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, source: object = "result") -> Result:
-        """Read what `json_text` wrote.
+        """Read what `json_text` wrote, or what version 1 of the schema held.
 
         Args:
             text: the JSON document.
             source: where it comes from, for messages.
 
         Raises:
-            DaenrError: it is not a result of this schema version.
+            DaenrError: it is not a result, or of a schema version that this daenr does not know.
         """
         remedy = "give a file that daenr-bench run wrote, or run it again"
         try:
-            document = json.loads(text)
-            if not isinstance(document, dict):
-                raise FieldError("the document", "is not an object")
-            if document.get("schema_version") != SCHEMA_VERSION:
-                problem = f"is {document.get('schema_version')!r}, this daenr reads {SCHEMA_VERSION}"
-                raise FieldError("schema_version", problem)
+            document = migrated(json.loads(text), SCHEMA_VERSION)
             verdict = document.pop("verdict", None)
             result = decode(cls, document)
             if verdict != result.verdict.value:

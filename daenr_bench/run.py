@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from daenr_bench.back_to_back import Plan, Timing, measure
+from daenr_bench.back_to_back import SCENARIO, Plan, Timing, measure
 from daenr_bench.cells import BATCH, Cell, open_cells
+from daenr_bench.clocks import SYSTEM_CLOCK, Clock, clock_use, read_clocks
 from daenr_bench.entrants import choose
-from daenr_bench.judge import judge, reference_of, with_speed
+from daenr_bench.judge import accuracy_of, judge, reference_of, with_speed
 from daenr_bench.machine import this_machine
 from daenr_bench.packages import installed
-from daenr_bench.percentiles import BOUND_DEFINITION, DEFINITION, nearest_rank
-from daenr_bench.quiet import SYSTEM_CLOCK, Clock, quiet_gc, time_calls
-from daenr_bench.result import BOUNDARY, BundleId, Overhead, Result, SamplesFile, Settings
+from daenr_bench.quiet import quiet_gc, time_calls
+from daenr_bench.result import BundleId, Overhead, Result, SamplesFile, Settings
+from daenr_bench.statistics.percentiles import BOUND_DEFINITION, DEFINITION, nearest_rank
 from daenr_common.errors import DaenrError
 from daenr_common.files import atomic_file, check_output_file, sha256_of
 from daenr_export.bundle import Bundle
@@ -34,7 +35,7 @@ _OVERHEAD_CALLS = 5000
 
 @dataclass(frozen=True)
 class Report:
-    """A result, and the raw samples: nanoseconds `(rounds, calls)` by `<graph>.<backend>`."""
+    """A result, and the raw samples: nanoseconds `(rounds, calls)` by the keys of `Measurement.samples`."""
 
     result: Result
     samples: dict[str, NDArray[np.int64]]
@@ -102,13 +103,14 @@ def benchmark(
     names = [bundle.graph(name).spec.name for name in dict.fromkeys(graphs or in_order(bundle.manifest.graphs))]
     entrants, skipped = choose(bundle, backends, None if checkpoint is None else Path(checkpoint))
     started_at, machine = datetime.now(UTC).isoformat(timespec="seconds"), this_machine()
+    before = read_clocks(clock)
     with ExitStack() as stack:
         cells, not_opened = open_cells(bundle, entrants, names, stack, must_run=backends is not None)
         # An engine that is fast because it is wrong has no figure.
         right = [cell for cell in cells if not cell.problems]
         overhead = _overhead(right, clock)
         timing = measure(right, plan, clock)
-        measurements = judge(cells, right, timing)
+        measurements = judge(right, timing)
     reference = reference_of(measurements)
     manifest = bundle.manifest
     result = Result(
@@ -116,8 +118,10 @@ def benchmark(
         started_at=started_at,
         complete=timing.complete,
         settings=_settings(plan),
-        overhead=overhead,
+        overhead={SCENARIO: overhead},
+        clock=clock_use(before, clock),
         reference_backend=reference,
+        accuracy=accuracy_of(cells),
         measurements=with_speed(measurements, reference),
         skipped=(*skipped, *not_opened),
         machine=machine,
@@ -128,14 +132,17 @@ def benchmark(
 
 def _settings(plan: Plan) -> Settings:
     return Settings(
-        batch=BATCH,
-        calls_per_round=plan.block,
-        rounds=plan.rounds,
-        lead_in_calls=plan.lead_in,
         seed=plan.seed,
-        timing_boundary=BOUNDARY,
         percentile_definition=DEFINITION,
         upper_bound_definition=BOUND_DEFINITION,
+        scenarios={
+            SCENARIO: {
+                "batch": BATCH,
+                "calls_per_round": plan.block,
+                "rounds": plan.rounds,
+                "lead_in_calls": plan.lead_in,
+            }
+        },
     )
 
 
@@ -155,7 +162,7 @@ def _overhead(cells: Sequence[Cell], clock: Clock) -> Overhead:
 
 def _raw(cells: Sequence[Cell], timing: Timing) -> dict[str, NDArray[np.int64]]:
     return {
-        f"{cell.graph}.{cell.backend}": samples.latency_ns
+        f"{cell.graph}.{cell.backend}.{SCENARIO}.latency_ns": samples.latency_ns
         for cell, samples in zip(cells, timing.samples, strict=True)
         if samples.done
     }

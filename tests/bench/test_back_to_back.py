@@ -13,7 +13,8 @@ from bench_factory import IMAGES, FakeBackend, FakeClock
 
 from daenr_bench.back_to_back import Plan, Timing, measure, order
 from daenr_bench.cells import Cell, open_cells
-from daenr_bench.quiet import SYSTEM_CLOCK, quiet_gc, time_calls
+from daenr_bench.clocks import SYSTEM_CLOCK
+from daenr_bench.quiet import quiet_gc, time_calls
 from daenr_export.bundle import Bundle
 
 Open = Callable[..., list[Cell]]

@@ -47,10 +47,12 @@ def test_a_right_engine_passes_with_its_figures(shared_timed_bundle: Path) -> No
     assert (latency.n, latency.min_ns, latency.mean_ns, latency.max_ns) == (1000, 100_000, 100_000.0, 100_000)
     assert latency.percentiles["p99"].value_ns == latency.percentiles["p99"].upper_bound_ns == 100_000
     assert latency.percentiles["p99.9"].value_ns is None
-    assert latency.round_p50_ns == (100_000,) * 10
+    assert [block.p50_ns for block in measurement.blocks] == [100_000] * 10
+    assert latency.histogram is not None
+    assert latency.histogram.counts == (1000,)
     assert measurement.timed_answers_compared == 16
-    assert measurement.parity["responses"]["max_error_over_scale"] == 0.0
-    assert report.samples.keys() == {"responses.fake"}
+    assert report.result.accuracy[0].parity["responses"]["max_error_over_scale"] == 0.0
+    assert report.samples.keys() == {"responses.fake.burst.latency_ns"}
     assert report.result.bundle.name == "tiny.daenr"
 
 
@@ -70,14 +72,14 @@ def test_an_engine_that_is_fast_because_it_is_wrong_fails_and_has_no_figure(
     clock = FakeClock()
     wrong = FakeBackend(shared_timed_bundle, clock, lambda *_: 10, name="wrong", spoil=spoil)
     report = run(shared_timed_bundle, FakeBackend(shared_timed_bundle, clock), wrong, clock=clock)
-    right, failed = report.result.measurements
+    right, failed = report.result.accuracy
     assert report.result.verdict is Verdict.FAIL
     assert right.verdict == "pass"
     assert failed.verdict == "fail"
-    assert failed.latency is None
     assert problem in failed.problems[0]
     assert wrong.calls <= CHECKED  # it was never timed
-    assert report.samples.keys() == {"responses.fake"}
+    assert only(report).backend == "fake"
+    assert report.samples.keys() == {"responses.fake.burst.latency_ns"}
 
 
 def test_an_engine_that_is_right_until_it_is_timed_fails(shared_timed_bundle: Path) -> None:
@@ -89,7 +91,7 @@ def test_an_engine_that_is_right_until_it_is_timed_fails(shared_timed_bundle: Pa
         return answer if number < CHECKED else first[0]
 
     report = run(shared_timed_bundle, FakeBackend(shared_timed_bundle, clock, spoil=cached), clock=clock)
-    assert only(report).verdict == "fail"
+    assert only(report).state == "fail"
     assert only(report).latency is None
     assert only(report).problems[0].startswith("in timed calls: responses: error")
 
@@ -106,11 +108,11 @@ def test_an_engine_whose_answers_lie_in_one_buffer_fails(shared_timed_bundle: Pa
         return buffer
 
     report = run(shared_timed_bundle, FakeBackend(shared_timed_bundle, clock, spoil=reused), clock=clock)
-    assert only(report).verdict == "fail"
+    assert only(report).state == "fail"
 
 
 @pytest.mark.parametrize("first_bad_call", [0, CHECKED, CHECKED + 200])
-def test_an_engine_that_stops_answering_fails_and_the_others_are_measured(
+def test_an_engine_that_stops_answering_is_a_fault_and_the_others_are_measured(
     shared_timed_bundle: Path, first_bad_call: int
 ) -> None:
     clock = FakeClock()
@@ -122,12 +124,18 @@ def test_an_engine_that_stops_answering_fails_and_the_others_are_measured(
 
     bad = FakeBackend(shared_timed_bundle, clock, name="bad", spoil=broken)
     report = run(shared_timed_bundle, bad, FakeBackend(shared_timed_bundle, clock), clock=clock)
-    failed, right = report.result.measurements
-    assert (failed.verdict, failed.latency) == ("fail", None)
-    assert "the device is lost" in failed.problems[0]
+    right = report.result.measurements[-1]
     assert right.latency is not None
     assert right.latency.n == 100
     assert report.result.complete
+    assert report.result.verdict is Verdict.FAIL
+    if first_bad_call == 0:
+        assert "the device is lost" in report.result.accuracy[0].problems[0]
+        return
+    fault = report.result.measurements[0]
+    assert (fault.state, fault.complete) == ("fault", False)
+    assert "the device is lost" in fault.problems[0]
+    assert (fault.latency is None) == (first_bad_call == CHECKED)
 
 
 def test_how_many_times_faster_is_told_against_onnxruntime_without_pytorch(shared_timed_bundle: Path) -> None:
@@ -138,12 +146,11 @@ def test_how_many_times_faster_is_told_against_onnxruntime_without_pytorch(share
     ]
     result = run(shared_timed_bundle, *backends, clock=clock).result
     assert result.reference_backend == "onnxruntime"
-    assert [m.latency and m.latency.times_faster for m in result.measurements] == [0.5, 1.0, 4.0]
+    assert [m.times_faster for m in result.measurements] == [0.5, 1.0, 4.0]
     clock = FakeClock()
     alone = run(shared_timed_bundle, FakeBackend(shared_timed_bundle, clock), clock=clock)
     assert alone.result.reference_backend is None
-    assert only(alone).latency is not None
-    assert only(alone).latency.times_faster is None
+    assert only(alone).times_faster is None
 
 
 def test_a_run_that_was_interrupted_says_so(shared_timed_bundle: Path) -> None:
@@ -166,7 +173,7 @@ def test_a_run_that_was_interrupted_says_so(shared_timed_bundle: Path) -> None:
         return 100_000
 
     report = run(shared_timed_bundle, FakeBackend(shared_timed_bundle, clock, at_once), clock=clock)
-    assert (only(report).verdict, only(report).latency) == ("cannot tell", None)
+    assert (only(report).state, only(report).latency) == ("cannot tell", None)
     assert report.result.verdict is Verdict.CANNOT_TELL
 
 
@@ -279,9 +286,12 @@ def test_the_files_hold_everything_and_name_neither_machine_nor_user(shared_time
         assert secret not in text
     document = json.loads(text)
     assert document["samples"]["file"] == "results.samples.npz"
+    key = "responses.fake.burst.latency_ns"
     with np.load(io.BytesIO((path.parent / "results.samples.npz").read_bytes()), allow_pickle=False) as file:
-        np.testing.assert_array_equal(file["responses.fake"], report.samples["responses.fake"])
-        assert file["responses.fake"].shape == (10, 10)
+        np.testing.assert_array_equal(
+            file["responses.fake.burst.latency_ns"], report.samples["responses.fake.burst.latency_ns"]
+        )
+        assert file[key].shape == (10, 10)
     assert replace(report.result, samples=written.samples) == written
 
 

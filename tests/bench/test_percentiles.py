@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from daenr_bench.percentiles import LEVELS, min_samples, nearest_rank, percentile, percentiles, rank_from_top
+from daenr_bench.statistics.percentiles import LEVELS, min_samples, nearest_rank, percentile, percentiles, rank_from_top
 
 
 def upto(n: int) -> np.ndarray:
