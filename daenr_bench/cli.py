@@ -18,6 +18,7 @@ Examples:
   daenr-bench doctor                                      what can run here?
   daenr-bench run cae_fr2.daenr                           every graph on every backend
   daenr-bench run cae_fr2.daenr --checkpoint cae_fr2.pt --json results.json
+  daenr-bench log session.dlog                            what became of a closed loop's frames?
 """
 
 _RUN_HELP = """Measure BUNDLE: every graph on every backend that can run here, interleaved in one run.
@@ -34,6 +35,26 @@ Examples:
 
 \b
 Exit codes: 0 pass, 1 an answer is wrong, 2 unusable input, 3 nothing could be measured, 130 interrupted.
+"""
+
+_LOG_HELP = """Summarize FILE, the frame log of a closed loop: what became of the frames, how long the stages took.
+
+A stage counts all frames that went through it, late ones too. Percentiles are measured values, and one for which there
+are too few frames is refused. The rows go to CSV, Parquet (pip install 'daenr[parquet]') and NWB ('daenr[nwb]'); files
+appear whole or not at all.
+
+\b
+Examples:
+  daenr-bench log session.dlog
+  daenr-bench log session.dlog --json summary.json --csv frames.csv
+  daenr-bench log session.dlog --nwb frames.nwb --force
+
+\b
+Exit codes, after everything asked for is written:
+  0  every frame is accounted for (which late, dropped and faulty frames are)
+  1  rows are lost: the disk was full or too slow
+  2  unusable input
+  3  cannot tell: the loop was killed or writes still, the file was cut, or there is no frame
 """
 
 
@@ -108,6 +129,39 @@ def doctor(context: click.Context, as_json: bool) -> None:
     else:
         print_diagnosis(found)
     context.exit(found.verdict.exit_code)
+
+
+@main.command(help=_LOG_HELP)
+@click.argument("file", type=_PATH)
+@click.option("--json", metavar="FILE", type=_PATH, help="Write the summary.")
+@click.option("--csv", metavar="FILE", type=_PATH, help="Write a line for each frame.")
+@click.option("--parquet", metavar="FILE", type=_PATH, help="Write a row for each frame.")
+@click.option("--nwb", metavar="FILE", type=_PATH, help="Write the frames as a table of time intervals.")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.pass_context
+def log(
+    context: click.Context,
+    file: Path,
+    json: Path | None,
+    csv: Path | None,
+    parquet: Path | None,
+    nwb: Path | None,
+    force: bool,
+) -> None:
+    """See _LOG_HELP."""
+    from daenr_bench.frame_log.convert import Outputs
+    from daenr_bench.frame_log.printing import print_summary
+    from daenr_bench.frame_log.summary import summarize
+    from daenr_export.loop.log import read_log
+
+    wanted = Outputs(json, csv, parquet, nwb)
+    wanted.check(file, force=force)
+    run = read_log(file)
+    summary = summarize(run)
+    print_summary(summary)
+    for path in wanted.write(run, summary):
+        click.echo(f"wrote {path}")
+    context.exit(Verdict(summary.verdict).exit_code)
 
 
 if __name__ == "__main__":
