@@ -21,6 +21,7 @@ from daenr_export.loop.stop import StopSwitch
 from daenr_export.loop.summary import Cause, Ending, Summary
 from daenr_export.loop.tickets import Stage, TicketQueue
 from daenr_export.loop.workers import HookWorker, SinkWorker, Watchdog
+from daenr_export.runtime.realtime.thread_settings import escape
 
 _PATIENCE_S = 0.5
 """How long the end of a loop waits for each thing that is not ours: source, hook, sink."""
@@ -35,6 +36,8 @@ class ClosedLoop:
 
     At a frame's deadline the fallback goes out, and an answer that comes later does not. A dropped frame is not
     answered; but while frames come in, the sink does not go without anything for longer than a deadline.
+
+    Threads of the loop keep off the core and the priority that a session gave to its thread.
 
     Args:
         session: `model.realtime(...)`, opened in the thread that will call `run`.
@@ -134,7 +137,8 @@ class ClosedLoop:
 
     def _queue_before(self, stage: Stage, patience_ns: int | None = None) -> TicketQueue:
         newest_wins = self._settings.policy == "latest"
-        capacity = 1 if newest_wins else self._settings.queue
+        # A backlog may come through inference at once: behind it there is room for all of it, and the frame at work.
+        capacity = 1 if newest_wins else self._settings.queue + (0 if stage is Stage.INFERENCE_QUEUE else 2)
         return TicketQueue(stage, capacity, newest_wins=newest_wins, patience_ns=patience_ns)
 
     def _start_hook(self) -> threading.Thread | None:
@@ -212,7 +216,13 @@ class ClosedLoop:
 
 
 def _start(name: str, run: Callable[[], None]) -> threading.Thread:
-    """Start a thread that does not keep the process alive."""
-    thread = threading.Thread(target=run, name=f"closed loop: {name}", daemon=True)
+    """Start a thread that does not keep the process alive, and does not share the core that inference is pinned to."""
+    settle = escape()
+
+    def settle_and_run() -> None:
+        settle()
+        run()
+
+    thread = threading.Thread(target=settle_and_run, name=f"closed loop: {name}", daemon=True)
     thread.start()
     return thread

@@ -58,6 +58,15 @@ class _PerThread(Generic[T]):
             if not layers:
                 self._layers.pop(thread, None)
 
+    def in_the_beginning(self) -> T | None:
+        """What the calling thread had before it was changed; None if it is unchanged."""
+        layers = self._layers.get(get_native_id())
+        return layers[0].before if layers else None
+
+    def put_here(self, value: T) -> None:
+        """Set it in the calling thread for good."""
+        self._put(0, value)
+
 
 if sys.platform == "linux":
 
@@ -69,6 +78,27 @@ if sys.platform == "linux":
 
     _affinity = _PerThread[set[int]](os.sched_getaffinity, os.sched_setaffinity)
     _scheduling = _PerThread[tuple[int, int]](_policy, _put_policy)
+
+
+def escape() -> Callable[[], None]:
+    """Let threads started by the calling one run where and as it ran before its sessions.
+
+    They inherit its core and its priority otherwise, and would get no turn beside an engine that never rests.
+
+    Returns:
+        What such a thread calls first. It changes nothing where nothing was changed.
+    """
+    if sys.platform != "linux":
+        return lambda: None
+    cores, policy = _affinity.in_the_beginning(), _scheduling.in_the_beginning()
+
+    def settle() -> None:
+        if policy is not None:
+            _scheduling.put_here(policy)
+        if cores is not None:
+            _affinity.put_here(cores)
+
+    return settle
 
 
 def pin(cpu: int, undo: ExitStack) -> None:
