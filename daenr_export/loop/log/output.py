@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from daenr_common.errors import DaenrError, OutputExistsError
+from daenr_common.errors import DaenrError
 from daenr_common.files import refuse_to_overwrite
 
 try:
@@ -65,7 +65,10 @@ class Output:
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._file)
+        try:
+            os.close(self._file)
+        except OSError as error:  # a network's disk may say only now that it could not write
+            self.note(_reason(error))
 
     def discard(self) -> None:
         """Close the file and remove it, unless it is a device."""
@@ -88,12 +91,10 @@ def _open(path: Path, *, force: bool) -> int:
     if path.exists() and not (stat.S_ISREG(path.stat().st_mode) or stat.S_ISCHR(path.stat().st_mode)):
         raise DaenrError(path, "is not a file", "give the file to write")
     refuse_to_overwrite(path, force=force)
-    path.parent.mkdir(parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(path, flags | (0 if force else os.O_EXCL), 0o644)
-    except FileExistsError as error:  # since it was looked for
-        raise OutputExistsError(path) from error
     except OSError as error:
         raise DaenrError(path, _reason(error), "choose another output") from error
     try:

@@ -23,10 +23,10 @@ little-endian int64, "<u2" and "<u4" are unsigned, "|i1" is an int8, "|b1" a byt
 values of `status`. `log` holds the fields of `LogHeader`, among them `backends`, which `backend_index` counts in; -1 is
 none. A block whose checksum is wrong ends what can be read; what comes before it is whole. This reads a log:
 
-    import json, struct, zlib
+    import json, pathlib, struct, zlib
 
     def read(path):
-        content = open(path, "rb").read()
+        content = pathlib.Path(path).read_bytes()
         version, length = struct.unpack_from("<II", content, 8)
         assert content[:8] == b"\x89DAENRL\n" and version == 1
         header, at = json.loads(content[16 : 16 + length]), 16 + length + 4
