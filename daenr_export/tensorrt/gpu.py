@@ -9,12 +9,13 @@ _COMPUTE_CAPABILITY_MAJOR = 75  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 
 _COMPUTE_CAPABILITY_MINOR = 76
 
 
-_NAME = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-
-
 def load_driver() -> ctypes.CDLL:
     """The driver's C library. Raises OSError where there is none."""
-    return ctypes.CDLL(_NAME)
+    return ctypes.CDLL(_name())
+
+
+def _name() -> str:
+    return "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 
 def why_no_gpu() -> str | None:
@@ -22,7 +23,7 @@ def why_no_gpu() -> str | None:
     try:
         driver = load_driver()
     except OSError:
-        return f"no CUDA driver ({_NAME}) on this machine"
+        return f"no CUDA driver ({_name()}) on this machine"
     if status := driver.cuInit(0):
         return f"the CUDA driver does not start (cuInit answered {status})"
     count = ctypes.c_int()

@@ -56,7 +56,7 @@ class DeviceBinding:
         """Copy a batch in, run, and copy the outputs out into arrays that belong to the caller."""
         self._input.update_inplace(batch)
         self._run()
-        return tuple(np.array(tensor.numpy(), copy=True) for tensor in self._outputs)
+        return tuple(tensor.numpy() for tensor in self._outputs)
 
     def bound(self, spec: GraphSpec, batch: int) -> Bound:
         """Standing arrays of the host in front of the tensors. The first run, which captures, is done here."""

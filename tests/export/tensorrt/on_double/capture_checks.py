@@ -90,7 +90,25 @@ def test_work_that_cannot_be_captured_leaves_the_stream_as_it_was(
     check_answers(session, "responses", some_images(1))
 
 
-def test_a_kernel_that_fails_in_the_capture(capturing: Open, trt: TensorRtDouble) -> None:
+def test_a_kernel_that_fails_in_the_capture_alone(
+    capturing: Open, trt: TensorRtDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = capturing("responses")
+    engine = session._open_engine
+    real, calls = engine.enqueue, []
+
+    def fails_in_the_capture(stream: int) -> str | None:
+        calls.append(stream)
+        return "it cannot be captured" if len(calls) == 2 else real(stream)
+
+    monkeypatch.setattr(engine, "enqueue", fails_in_the_capture)
+    with pytest.raises(DaenrError, match="TensorRT did not run a batch of 1: it cannot be captured"):
+        session.run(some_images(1))
+    assert trt.driver.alive().graphs == 0
+    check_answers(session, "responses", some_images(1))
+
+
+def test_a_kernel_that_fails_before_the_capture(capturing: Open, trt: TensorRtDouble) -> None:
     session = capturing("responses")
     session.run(some_images(1))
     trt.fails.add("execute_async_v3")
