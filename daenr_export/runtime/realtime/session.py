@@ -11,7 +11,7 @@ import numpy as np
 from daenr_common.errors import DaenrError
 from daenr_export.runtime.gate import Gate
 from daenr_export.runtime.protocol import Bound
-from daenr_export.runtime.realtime.engine import Engine
+from daenr_export.runtime.realtime.outputs import Out, copy_out, read_only
 from daenr_export.runtime.realtime.waiting import Waiter
 from daenr_export.runtime.realtime.warm_up import WarmUpReport
 from daenr_export.specs import Array, GraphSpec
@@ -50,16 +50,17 @@ class RealtimeSession:
         self.warm_up_report = warm_up_report
         self._subject = f"real-time session of the graph {spec.name} on {backend}"
         self._check = Gate(spec, self.batch).check
-        self._input, self._outputs = bound.input, bound.outputs
-        self._engine = Engine(self._subject, bound.run)
-        self._waiter = Waiter(self._engine if keep_warm else None, warm_up_report.last_ns)
-        views = tuple(_read_only(output) for output in bound.outputs)
-        self._answer = views if len(views) > 1 else views[0]
+        self._input, self._outputs, self._run = bound.input, bound.outputs, bound.run
+        self._standing = read_only(bound.outputs)
+        self._ran_well = True
+        self._rehearsed = bound.input.copy()
+        self._rehearsed_out = tuple(np.empty_like(output) for output in bound.outputs)
+        self._waiter = Waiter(warm_up_report.last_ns)
         # One comparison per frame refuses other threads, a closed session and a forked child alike.
         self._owner: int | None = get_ident()
         self._why_not = ("is closed", _OPEN_AGAIN)
 
-    def __call__(self, image: Array, out: Array | tuple[Array, ...] | None = None) -> Any:
+    def __call__(self, image: Array, out: Out | None = None) -> Any:
         """Answer one frame.
 
         Args:
@@ -78,27 +79,26 @@ class RealtimeSession:
         """
         if get_ident() != self._owner:
             raise self._refusal()
-        np.copyto(self._input, self._check(image), casting="no")
-        self._engine()
+        self._input[...] = self._check(image)
+        self._ran_well = False
+        try:
+            self._run()
+        except DaenrError:
+            raise
+        except Exception as error:
+            problem = f"failed on a frame ({type(error).__name__}: {error})"
+            raise DaenrError(self._subject, problem, "open the session again, or use another backend") from error
+        self._ran_well = True
         if out is None:
-            return self._answer
-        arrays = out if isinstance(out, tuple) else (out,)
-        if len(arrays) != len(self._outputs):
-            raise self._unfit(out)
-        for standing, array in zip(self._outputs, arrays, strict=True):
-            # copyto would repeat an answer to fill a larger array.
-            if type(array) is not np.ndarray or array.shape != standing.shape or not array.flags.writeable:
-                raise self._unfit(out)
-            if array.dtype != standing.dtype:
-                raise self._unfit(out)
-            np.copyto(array, standing)
+            return self._standing
+        copy_out(self._outputs, out)
         return out
 
     def wait_until(self, due_ns: int) -> None:
         """Wait for an instant, e.g. when the next frame is due; return at once if it has passed.
 
-        With `keep_warm` the engine runs on the last frame meanwhile and stops in time; else the thread sleeps, and
-        spends the last 0.2 ms awake.
+        With `keep_warm` the last frame is answered again and again meanwhile, up to the last moment where that is sure
+        to end in time; else the thread sleeps, and spends the last 0.2 ms awake.
 
         Args:
             due_ns: on the clock of `time.monotonic_ns`.
@@ -108,52 +108,49 @@ class RealtimeSession:
         """
         if get_ident() != self._owner:
             raise self._refusal()
-        self._waiter.wait_until(due_ns)
+        self._waiter.wait_until(due_ns, self._rehearsal())
 
     def wait_for(self, ready: Callable[[], bool], until_ns: int) -> bool:
         """Wait until something is ready, for frames that come at unknown instants.
 
-        With `keep_warm` the engine runs meanwhile, so that a frame waits for the rest of one run at most; else `ready`
-        is asked every 0.3 ms or so.
+        With `keep_warm` the last frame is answered again and again meanwhile, so that a new one waits for the rest of
+        one answer at most; else `ready` is asked every 0.8 ms or so.
 
         Args:
-            ready: cheap; asked again and again, between runs of the engine.
+            ready: cheap; asked between answers.
             until_ns: when to give up, on the clock of `time.monotonic_ns`.
 
         Returns:
             What `ready` said last.
 
         Raises:
-            DaenrError: the engine failed while it was kept warm; or as for a frame.
+            DaenrError: the engine failed while it was kept warm; or as for a frame. What `ready` raises passes through.
         """
         if get_ident() != self._owner:
             raise self._refusal()
-        return self._waiter.wait_for(ready, until_ns)
+        return self._waiter.wait_for(ready, until_ns, self._rehearsal())
 
     def retire(self, problem: str = "is closed", remedy: str = _OPEN_AGAIN) -> None:
         """Answer no more, and say why. Called when the `with` block ends, and in forked children."""
         self._why_not = (problem, remedy)
         self._owner = None
 
+    def _rehearsal(self) -> Callable[[], object] | None:
+        """What to do while waiting; nothing after a failure, until a frame was answered again."""
+        if not self.keep_warm or not self._ran_well:
+            return None
+        self._rehearsed[...] = self._input
+        return self._rehearse
+
+    def _rehearse(self) -> None:
+        """Answer the last frame again, all the way; the standing outputs get the values that they have.
+
+        Running the engine alone would not do: after 10 ms without them, the checks and copies take ten times as long.
+        """
+        self(self._rehearsed, self._rehearsed_out)
+
     def _refusal(self) -> DaenrError:
         if self._owner is not None:
             problem = "was used in another thread than the one that opened it"
             return DaenrError(self._subject, problem, "open one in each thread that answers frames")
         return DaenrError(self._subject, *self._why_not)
-
-    def _unfit(self, out: Any) -> DaenrError:
-        came = ", ".join(_described(array) for array in (out if isinstance(out, tuple) else (out,)))
-        wanted = ", ".join(_described(array) for array in self._outputs)
-        return DaenrError("out", f"is {came}, expected {wanted}", "make it once with numpy.empty and use it again")
-
-
-def _read_only(array: Array) -> Array:
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def _described(array: Any) -> str:
-    if type(array) is not np.ndarray:
-        return f"a {type(array).__module__}.{type(array).__name__}"
-    return f"{'' if array.flags.writeable else 'read-only '}{array.dtype} {array.shape}"

@@ -13,12 +13,11 @@ from functools import partial
 from typing import final
 
 from daenr_common.errors import DaenrError
-from daenr_export.runtime.realtime.engine import Engine
 
 _SPIN_NS = 200_000
 """A sleep ends up to this much late (timer slack, waking up), so the last stretch is spent awake."""
 
-_POLL_S = 250e-6
+_POLL_S = 750e-6
 """Without keep-warm, how long to sleep between two looks at whether a frame has come."""
 
 _BURST_NS = 2_000_000
@@ -28,62 +27,60 @@ stopped by the kernel for the last 50 ms of each second; and whatever else share
 
 _RECENT = 128
 _RANK = 126
-"""A run is predicted to take the 98th percentile of the last 128, by nearest rank: two that were preempted do not count."""
+"""A run is expected to take the 98th percentile of the last 128 (nearest rank): two preempted ones do not count."""
 
 _LONGEST_NS = 24 * 3600 * 10**9
+
+Run = Callable[[], object]
 
 
 @final
 class Waiter:
-    """Waits for instants on a clock. For one thread at a time.
+    """Waits for instants on a clock, and runs something meanwhile. For one thread at a time.
 
     Args:
-        run: one run of the engine on the input that it has; None for sleeping.
-        expected_ns: how long runs took so far; not empty where `run` is given.
+        expected_ns: how long a run takes: some figures, one at least.
         clock_ns: the clock of the instants.
         sleep: takes seconds.
     """
 
     def __init__(
         self,
-        run: Engine | None,
-        expected_ns: Sequence[int] = (),
+        expected_ns: Sequence[int],
         *,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._run = run
         self._clock, self._sleep, self._give_way = clock_ns, sleep, _make_give_way()
         self._rested = clock_ns()
+        self._recent = [expected_ns[index % len(expected_ns)] for index in range(_RECENT)]
         self._next = 0
-        if run is not None:
-            self._recent = [expected_ns[index % len(expected_ns)] for index in range(_RECENT)]
-            self._allowance = self._predict()
+        self._allowance = self._predict()
 
-    def wait_until(self, due_ns: int) -> None:
+    def wait_until(self, due_ns: int, run: Run | None) -> None:
         """Return at an instant, or at once if it has passed.
 
+        Args:
+            due_ns: the instant.
+            run: what to do again and again meanwhile; None for sleeping. What it raises passes through.
+
         Raises:
-            DaenrError: it is more than a day ahead, so it comes from another clock; or a warm run failed.
+            DaenrError: the instant is more than a day ahead, so it comes from another clock.
         """
         left = due_ns - self._clock()
         if left > _LONGEST_NS:
             problem = f"is {left / 1e9:.4g} s ahead, so it is not on the clock of time.monotonic_ns"
             raise DaenrError(f"due_ns={due_ns}", problem, "compute it from time.monotonic_ns()")
-        if self._run is not None and self._run.works:
-            self._keep_warm(self._run, _never, due_ns)
+        if run is not None:
+            self._run_meanwhile(run, _never, due_ns)
         elif left > _SPIN_NS:
             self._sleep((left - _SPIN_NS) * 1e-9)
         self._spin(_never, due_ns)
 
-    def wait_for(self, ready: Callable[[], bool], until_ns: int) -> bool:
-        """Return True once `ready()` is true, or False at an instant. `ready` is asked between runs of the engine.
-
-        Raises:
-            DaenrError: a warm run failed. What `ready` raises passes through.
-        """
-        if self._run is not None and self._run.works:
-            return self._keep_warm(self._run, ready, until_ns) or self._spin(ready, until_ns)
+    def wait_for(self, ready: Callable[[], bool], until_ns: int, run: Run | None) -> bool:
+        """Return True once `ready()` is true, or False at an instant; `ready` is asked between runs."""
+        if run is not None:
+            return self._run_meanwhile(run, ready, until_ns) or self._spin(ready, until_ns)
         while not ready():
             left = until_ns - self._clock()
             if left <= 0:
@@ -91,7 +88,7 @@ class Waiter:
             self._sleep(min(_POLL_S, left * 1e-9))
         return True
 
-    def _keep_warm(self, run: Engine, ready: Callable[[], bool], until_ns: int) -> bool:
+    def _run_meanwhile(self, run: Run, ready: Callable[[], bool], until_ns: int) -> bool:
         """Run until something is ready, which is True, or until the next run might end too late."""
         clock = self._clock
         ran = False
@@ -127,7 +124,7 @@ class Waiter:
             self._allowance = self._predict()
 
     def _forget_longest(self) -> None:
-        """After a wait with no time for a run: were it for slow runs long ago, it would stay so. Let them go one by one."""
+        """After a wait without time for a run: lest slow runs of long ago forbid all others, let them go one by one."""
         self._recent[self._recent.index(max(self._recent))] = min(self._recent)
         self._allowance = self._predict()
 
