@@ -1,8 +1,9 @@
-"""`daenr-train`: list the models, simulate a recording, fit a model, evaluate it."""
+"""`daenr-train`: list the models, simulate a recording, fit a model, evaluate it, fit many."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ A first run, without any data of your own:
   daenr-train simulate --out data/insilico
   daenr-train fit --model cae-fr2 --data data/insilico --region 3 --output cae_fr2.pt
   daenr-train evaluate --checkpoint cae_fr2.pt --data data/insilico
+  daenr-train sweep --grid smoke --output results
 
 \b
-Exit codes: 0 done, 2 unusable input, 130 interrupted.
+Exit codes: 0 done, 1 a run of a sweep failed, 2 unusable input, 130 interrupted.
 """
 
 
@@ -147,6 +149,44 @@ def evaluate(checkpoint: Path, data: Path, region: str | None, json_path: Path |
         with atomic_file(json_path) as temporary:
             temporary.write_text(json.dumps(scores.to_json(), indent=2) + "\n")
         click.echo(f"wrote {json_path}")
+
+
+@main.command()
+@click.option("--grid", required=True, metavar="NAME|FILE", help="paper, table2 … table6, smoke, or a .toml or .json.")
+@click.option("--data", type=_PATH, help="Recordings (default: the simulated V1).")
+@click.option("--region", "regions", multiple=True, help="Instead of the grid's; may be given several times.")
+@click.option("--seeds", type=click.IntRange(min=1), help="How many seeds (default: the grid's, which is mostly 5).")
+@click.option("--output", type=_PATH, required=True, help="Folder for results.csv, results.json and the runs.")
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option(
+    "--processes", type=click.IntRange(min=1), help="Runs at the same time (default: one for each processor)."
+)
+@click.option("--address", metavar="HOST:PORT|auto", help="An existing Ray cluster (default: Ray on this machine).")
+@click.option("--cpus-per-run", type=click.FloatRange(min=0, min_open=True), help="What Ray reserves, e.g. 0.5.")
+@click.option("--max-steps", type=click.IntRange(min=1), help="Stop each fit after this many steps.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Images in a step.")
+@click.option("--threads", type=click.IntRange(min=1), help="Processor threads of each fit (default 1).")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other field of TrainingConfig.")
+@click.option("--keep-checkpoints", is_flag=True, help="Keep each run's model, about 5 MB.")
+@click.option("--retry-failed", is_flag=True, help="Run again what failed before.")
+@click.option("--resume", is_flag=True, help="Go on with the sweep that the folder holds, or add to it.")
+def sweep(
+    settings: tuple[str, ...],
+    max_steps: int | None,
+    batch_size: int | None,
+    threads: int | None,
+    **options: Any,
+) -> None:
+    """Fit a grid of models, regions and seeds, and write one table of their scores.
+
+    What has finished is never repeated. Ctrl-C, or a kill, loses at most ten seconds of work: --resume goes on.
+    Exit code 1 if a run failed; the others are in the table all the same.
+    """
+    require("torch", extra="train", purpose="fitting models")
+    from daenr_train.sweep.cli import sweep_from_options
+
+    given = {"max_steps": max_steps, "batch_size": batch_size, "threads": threads}
+    sys.exit(sweep_from_options({k: v for k, v in given.items() if v is not None}, settings, options))
 
 
 def _print_scores(metrics: dict[str, Any]) -> None:

@@ -55,7 +55,7 @@ def run_fit(request: FitRequest, options: dict[str, Any], settings: Sequence[str
     """
     # the name is checked before the recording is read, and completed by the recording
     parse_model_name(request.model_name, n_neurons=1)
-    config = TrainingConfig(**(options | _parsed(settings)))
+    config = TrainingConfig(**(options | parse_settings(settings)))
     if request.state_path.exists() and not (request.resume or request.force):
         problem = "holds an interrupted fit, which this one would replace"
         raise OutputExistsError(request.state_path, problem, "pass --resume to go on with it, or --force")
@@ -70,7 +70,12 @@ def run_fit(request: FitRequest, options: dict[str, Any], settings: Sequence[str
     return checkpoint
 
 
-def _parsed(settings: Sequence[str]) -> dict[str, Any]:
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """Fields of TrainingConfig from `name=value`.
+
+    Raises:
+        SpecError: a setting has no value, does not exist, or is no number.
+    """
     kinds = {field.name: int if field.type == "int" else float for field in fields(TrainingConfig)}
     parsed: dict[str, Any] = {}
     for setting in settings:
