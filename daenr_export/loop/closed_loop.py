@@ -182,6 +182,8 @@ class ClosedLoop:
         self._ledger.close()
         if self._settings.log is not None:
             self._settings.log.close()
+            if self._settings.log.lost:
+                self._ledger.note(Cause.LOG, self._settings.log.error or "rows were lost")
 
     def _call_with_patience(self, function: Callable[[], object], cause: Cause) -> None:
         def call() -> None:

@@ -42,6 +42,11 @@ class Log(Protocol):
         """Rows that could not be kept."""
         ...
 
+    @property
+    def error(self) -> str | None:
+        """Why, in one line; None if nothing failed."""
+        ...
+
     def append(
         self,
         frame_id: int,

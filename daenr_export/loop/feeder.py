@@ -40,6 +40,7 @@ class Feeder:
             for item in self._source:
                 self._take_in(item, time.monotonic_ns())
                 if self._stop.is_urgent:
+                    self._ledger.discard(self._queue)
                     break
         except BaseException as error:  # whatever a source does, the loop ends in order
             ending = Ending.SOURCE_FAILED

@@ -99,6 +99,7 @@ class MemoryLog:
     """Rows in a list; knows whether it was closed, and refuses rows after that."""
 
     lost = 0
+    error = None
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
