@@ -15,13 +15,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import click
+
 import daenr_export
 from daenr_export.loop.log import FrameLog, LogHeader
 from daenr_export.transports.synthetic import SyntheticCamera
 
 
 def say(**facts: Any) -> None:
-    print(json.dumps(facts), flush=True)
+    click.echo(json.dumps(facts))
 
 
 def state() -> dict[str, Any]:

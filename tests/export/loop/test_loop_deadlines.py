@@ -267,7 +267,7 @@ def test_a_sink_whose_socket_is_closed_ends_the_loop_only_when_faults_are_too_ma
             else:
                 time.sleep(0.002)
 
-    summary, rows = run_loop(MeanSession(), source(), SocketSink(), max_faults=20)
+    summary, _ = run_loop(MeanSession(), source(), SocketSink(), max_faults=20)
     assert received == [np.float32(frame(index).image[0, 0, 0, 0]).tobytes() for index in range(10)]
     assert summary.ending is Ending.TOO_MANY_FAULTS
     assert summary.sink_errors >= 20

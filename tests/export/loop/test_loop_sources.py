@@ -146,7 +146,7 @@ def test_frames_that_come_out_of_order_in_time_keep_their_own_deadlines() -> Non
         sink.wait_for_id(1)
         gate.set()
 
-    summary, rows = run_loop(session, source(), sink, deadline_ms=10_000)
+    summary, _ = run_loop(session, source(), sink, deadline_ms=10_000)
     assert sink.ids == [1, 0]
     assert sink.statuses == [Status.LATE, Status.OK]
     assert summary.seconds < 9
