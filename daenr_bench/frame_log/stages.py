@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from daenr_bench.percentiles import Percentile, percentiles
+from daenr_bench.statistics.percentiles import Percentile, percentiles
 from daenr_export.loop.log.records import Rows
 
 STAGES = {

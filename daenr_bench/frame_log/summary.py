@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from daenr_bench.frame_log.stages import Stage, measure_stages
 from daenr_bench.frame_log.wall_clock import WallClock, look_at
-from daenr_bench.percentiles import DEFINITION
+from daenr_bench.statistics.percentiles import DEFINITION
 from daenr_common.strict_json import encode
 from daenr_common.verdict import Verdict
 from daenr_export.loop.frames import Status

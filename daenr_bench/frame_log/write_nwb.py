@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from daenr_bench.frame_log.columns import CHUNK, names_of
 from daenr_bench.frame_log.wall_clock import utc
-from daenr_common.errors import LogError
+from daenr_common.errors import DaenrError, LogError
 from daenr_common.extras import require
 from daenr_common.files import atomic_file
 from daenr_common.strict_json import encode
@@ -22,6 +24,11 @@ from daenr_export.loop.log.records import INSTANTS, Rows
 
 Values = NDArray[Any]
 Of = Callable[[Rows], Values]
+Column = tuple[str, str, Of]
+"""Name, description, and how it follows from rows of the log."""
+
+_ROW_BYTES = 80  # of all columns and the row's number
+_REST_BYTES = 2**21  # the definition of the format, which each file holds
 
 _WHAT = {
     "enqueued": "when the loop had it",
@@ -55,7 +62,7 @@ def write_nwb(run: LoggedRun, path: Path) -> None:
     Raises:
         MissingExtraError: pynwb is not installed.
         LogError: the log is cut before its first anchor, so that no date is known.
-        DaenrError: the file cannot be written.
+        DaenrError: the file cannot be written, or there is no room for it.
     """
     pynwb = nwb_module()
     if not len(run.anchors):
@@ -70,23 +77,44 @@ def write_nwb(run: LoggedRun, path: Path) -> None:
         source_script_file_name="daenr-bench log",
         notes=json.dumps(encode(header)),
     )
-    nwb.add_time_intervals(_table(pynwb, run))
-    h5py = require("h5py", extra="nwb", purpose="writing NWB")
-    # Opened here: pynwb warns of names that do not end in .nwb, and HDF5's own lock collides with that of atomic_file.
-    with (
-        atomic_file(path) as temporary,
-        h5py.File(temporary, "w", locking=False) as file,
-        pynwb.NWBHDF5IO(file=file, mode="w") as output,
-    ):
-        output.write(nwb)
+    h5py, columns = require("h5py", extra="nwb", purpose="writing NWB"), _columns(run)
+    nwb.add_time_intervals(_table(pynwb, run.rows, columns))
+    with atomic_file(path) as temporary:
+        _reserve(temporary, len(run.rows))
+        # Opened here: pynwb warns of names that do not end in .nwb, and HDF5's lock collides with that of atomic_file.
+        with h5py.File(temporary, "w", locking=False) as file, pynwb.NWBHDF5IO(file=file, mode="w") as output:
+            output.write(nwb)
+        with h5py.File(temporary, "r", locking=False) as file:
+            check_written(path, file, run.rows, columns)
 
 
-def _table(pynwb: Any, run: LoggedRun) -> Any:
-    hdmf, lazily = require("hdmf.common", extra="nwb", purpose="writing NWB"), _lazily()
+def _reserve(file: Path, rows: int) -> None:
+    """See whether there is room: where a write fails, HDF5 drops data without an error, or crashes at the end."""
+    if hasattr(os, "posix_fallocate"):
+        bytes_needed = -(-rows // CHUNK) * CHUNK * _ROW_BYTES + _REST_BYTES
+        with tempfile.TemporaryFile(dir=file.parent) as trial:
+            os.posix_fallocate(trial.fileno(), 0, bytes_needed)
+
+
+def check_written(path: Path, file: Any, rows: Rows, columns: list[Column]) -> None:
+    """Compare what an HDF5 file holds with the log.
+
+    Raises:
+        DaenrError: it holds something else.
+    """
+    for name, _, of in columns:
+        written = file["intervals/frames"][name]
+        for begin in range(0, len(rows), CHUNK):
+            part = slice(begin, begin + CHUNK)
+            if not np.array_equal(written[part], of(rows[part]), equal_nan=True):
+                raise DaenrError(path, f"was not written as it should be (column {name})", "check the disk, try again")
+
+
+def _columns(run: LoggedRun) -> list[Column]:
     codes = {
         name: ", ".join(f"{code} {text}" for code, text in enumerate(texts)) for name, texts in names_of(run).items()
     }
-    columns: list[tuple[str, str, Of]] = [
+    return [
         ("start_time", "when the frame was captured", _time(run, "captured_ns")),
         ("stop_time", "the last instant that is known of the frame", _last_time(run)),
         ("frame_id", "the source's own number", lambda rows: rows["frame_id"]),
@@ -96,11 +124,15 @@ def _table(pynwb: Any, run: LoggedRun) -> Any:
         ("backend", f"what ran on it ({codes['backend']}, -1 none)", lambda rows: rows["backend_index"]),
         ("gc_ran", "whether Python collected garbage while it was in the loop", lambda rows: rows["gc_ran"]),
     ]
+
+
+def _table(pynwb: Any, rows: Rows, columns: list[Column]) -> Any:
+    hdmf, lazily = require("hdmf.common", extra="nwb", purpose="writing NWB"), _lazily()
     return pynwb.epoch.TimeIntervals(
         name="frames",
         description="the frames of a closed loop, one row each, in the order in which their fates were known",
-        id=np.arange(len(run.rows)),
-        columns=[hdmf.VectorData(name=name, description=what, data=lazily(run.rows, of)) for name, what, of in columns],
+        id=np.arange(len(rows)),
+        columns=[hdmf.VectorData(name=name, description=what, data=lazily(rows, of)) for name, what, of in columns],
         colnames=[name for name, _, _ in columns],
     )
 

@@ -9,7 +9,7 @@ _BITS = 6  # 64 steps to each doubling: a value is known to 1/64 of itself
 _STEPS = 1 << _BITS
 
 FEWEST = {0.50: 11, 0.99: 662}
-"""The smallest sample that bounds a percentile with 99 % confidence, as `daenr_bench.percentiles` has it."""
+"""The smallest sample that bounds a percentile with 99 % confidence, as `daenr_bench.statistics.percentiles` has it."""
 
 
 @final

@@ -24,7 +24,7 @@ HEADER = LogHeader(
 )
 START_NS = 5_000_000 * MS
 WALL_NS = 1_795_000_000_000_000_123
-"""2026-11-18T15:06:40 and a little, UTC."""
+"""2026-11-18T11:06:40 and a little, UTC."""
 
 
 def make_rows(number: int, period_ns: int = 10 * MS) -> Rows:
@@ -44,6 +44,18 @@ def drop(rows: Rows, *at: int) -> None:
         rows[name][list(at)] = 0
     rows["status"][list(at)] = Status.DROPPED
     rows["backend_index"][list(at)] = -1
+
+
+def make_session() -> Rows:
+    """700 frames, of which three were late and two dropped; the second backend took over at the 300th."""
+    rows = make_rows(700)
+    rows["status"][10:13] = Status.LATE
+    drop(rows, 13, 50)
+    rows["drops_before"][[14, 51]] = 1
+    rows["backend_index"][300:] = 1
+    rows["gc_ran"][7] = True
+    rows["hooked_ns"][20] = 0
+    return rows
 
 
 def make_anchors(number: int = 3, steps_ns: dict[int, int] | None = None, lost: int = 0) -> Rows:
