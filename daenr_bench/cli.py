@@ -18,7 +18,7 @@ Examples:
   daenr-bench doctor                                      what can run here?
   daenr-bench run cae_fr2.daenr                           every graph on every backend
   daenr-bench run cae_fr2.daenr --checkpoint cae_fr2.pt --json results.json
-  daenr-bench log session.dlog                            what became of a closed loop's frames?
+  daenr-bench log session.daenrlog                        what became of a closed loop's frames?
 """
 
 _RUN_HELP = """Measure BUNDLE: every graph on every backend that can run here, interleaved in one run.
@@ -45,9 +45,9 @@ appear whole or not at all.
 
 \b
 Examples:
-  daenr-bench log session.dlog
-  daenr-bench log session.dlog --json summary.json --csv frames.csv
-  daenr-bench log session.dlog --nwb frames.nwb --force
+  daenr-bench log session.daenrlog
+  daenr-bench log session.daenrlog --json summary.json --csv frames.csv
+  daenr-bench log session.daenrlog --nwb frames.nwb --force
 
 \b
 Exit codes, after everything asked for is written:

@@ -47,13 +47,13 @@ def measure_stages(rows: Rows) -> dict[str, Stage]:
 def durations(rows: Rows, stage: str) -> NDArray[np.int64]:
     """How long a stage took for the frames that went through it, in nanoseconds.
 
-    A loop without a hook has no instant of its end: the emission then follows the inference. A fallback that went out
+    A run without a hook has no instant of its end: the emission then follows the inference. A fallback that went out
     before the hook had ended has no stage *emit*.
     """
     first, last = STAGES[stage]
     begin, end = rows[first], rows[last]
     if stage == "emit":
-        begin = np.where(begin == 0, rows["inferred_ns"], begin)
+        begin = begin if begin.any() else rows["inferred_ns"]
         end = np.where(end < begin, 0, end)
     came = (begin != 0) & (end != 0)
     found: NDArray[np.int64] = end[came] - begin[came]

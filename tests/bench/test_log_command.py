@@ -31,7 +31,7 @@ def rows() -> Rows:
 
 @pytest.fixture
 def log(tmp_path: Path, rows: Rows) -> Path:
-    return write_log(tmp_path / "session.dlog", rows, make_anchors(5, {3: 250 * MS}))
+    return write_log(tmp_path / "session.daenrlog", rows, make_anchors(5, {3: 250 * MS}))
 
 
 def assert_one_line(result: Result, *fragments: str) -> None:
@@ -58,7 +58,7 @@ def test_a_summary(invoke: Invoke, log: Path) -> None:
         "frames with a garbage collection: 1",
         "ids: 0 to 699, contiguous",
         "wall clock: JUMPED (or the machine slept): +250.0 ms after 2 s; apart from that drifted 0.000 ms",
-        "session.dlog: pass (every frame is accounted for)",
+        "session.daenrlog: pass (every frame is accounted for)",
     ):
         assert line in re.sub(" +", " ", result.stdout)
     assert "warning" not in result.stdout
@@ -110,11 +110,11 @@ def test_files_that_exist_are_replaced_only_by_force(invoke: Invoke, log: Path, 
 
 def test_outputs_that_would_spoil_something_are_one_line(invoke: Invoke, log: Path, tmp_path: Path) -> None:
     content = log.read_bytes()
-    assert_one_line(invoke(log, "--csv", "session.dlog", "--force"), "session.dlog: is the log itself", "--csv")
+    assert_one_line(invoke(log, "--csv", "session.daenrlog", "--force"), "session.daenrlog: is the log itself", "--csv")
     assert_one_line(invoke(log, "--csv", "a", "--json", tmp_path / "a"), "a: is the json file too", "--csv")
     assert_one_line(invoke(log, "--csv", tmp_path), "is a folder; give the file to write")
     assert log.read_bytes() == content
-    assert [path.name for path in tmp_path.iterdir()] == ["session.dlog"]
+    assert [path.name for path in tmp_path.iterdir()] == ["session.daenrlog"]
 
 
 def assert_one_line_after_the_summary(result: Result, fragment: str) -> None:
@@ -152,5 +152,5 @@ def test_what_is_no_log_is_one_line(invoke: Invoke, tmp_path: Path) -> None:
 
 def test_help_tells_examples_and_exit_codes(invoke: Invoke) -> None:
     result = invoke("--help")
-    assert "daenr-bench log session.dlog --json summary.json --csv frames.csv" in result.stdout
+    assert "daenr-bench log session.daenrlog --json summary.json --csv frames.csv" in result.stdout
     assert re.search(r"3 +cannot tell: the loop was killed or writes still", result.stdout)

@@ -40,7 +40,7 @@ def rows() -> Rows:
 
 @pytest.fixture
 def log(tmp_path: Path, rows: Rows) -> Path:
-    return write_log(tmp_path / "session.dlog", rows, make_anchors(5, {3: 250 * MS}))
+    return write_log(tmp_path / "session.daenrlog", rows, make_anchors(5, {3: 250 * MS}))
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_a_disk_without_room_leaves_nothing_half_written(log: Path, tmp_path: Pa
     assert re.search(
         rf"daenr-bench: .*a\.{kind}: cannot be written \(.*File too large.*\); choose another output", line
     )
-    assert [path.name for path in tmp_path.iterdir()] == ["session.dlog"]
+    assert [path.name for path in tmp_path.iterdir()] == ["session.daenrlog"]
 
 
 def test_an_nwb_file_that_does_not_hold_the_log_is_found(invoke: Invoke, log: Path, tmp_path: Path) -> None:

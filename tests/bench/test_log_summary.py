@@ -82,10 +82,16 @@ def test_late_frames_count_in_the_stages_that_they_went_through() -> None:
 
 
 def test_without_a_hook_the_emission_follows_the_inference() -> None:
-    rows = make_rows(1)
+    rows = make_rows(2)
     rows["hooked_ns"] = 0
     assert durations(rows, "hook").tolist() == []
-    assert durations(rows, "emit").tolist() == [7 * MS // 10]
+    assert durations(rows, "emit").tolist() == [7 * MS // 10] * 2
+
+
+def test_a_fallback_beside_a_hook_that_never_returned_has_no_stage_emit() -> None:
+    rows = make_rows(2)
+    rows["hooked_ns"][0] = 0
+    assert durations(rows, "emit").tolist() == [2 * MS // 10]
 
 
 @pytest.mark.parametrize(
