@@ -47,8 +47,8 @@ def open_realtime(bundle: Bundle, backend: Backend, options: RealtimeOptions) ->
         raise DaenrError(f"batch={options.batch}", problem, "choose one of these, or export with another batch range")
     golden = Golden(bundle.golden(), bundle.path / bundle.manifest.golden.file)
     inputs = tuple(in_batches(golden.inputs(graph.spec), options.batch))
-    with ExitStack() as thread, ExitStack() as process, backend.open(graph) as opened:
-        bound = opened.bind(options.batch)
+    with ExitStack() as thread, ExitStack() as process, ExitStack() as engine:
+        bound = engine.enter_context(backend.open(graph)).bind(options.batch)
         if options.cpu is not None:
             pin(options.cpu, thread)
         if options.priority is not None:
@@ -66,8 +66,8 @@ def open_realtime(bundle: Bundle, backend: Backend, options: RealtimeOptions) ->
             keep_warm=options.keep_warm,
             warm_up_report=report,
         )
-        forks.watch(session, process, thread)
+        forks.watch(session, process, thread, engine)
         try:
             yield session
         finally:
-            session.retire()
+            session.close()

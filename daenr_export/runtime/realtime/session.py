@@ -16,8 +16,6 @@ from daenr_export.runtime.realtime.waiting import Waiter
 from daenr_export.runtime.realtime.warm_up import WarmUpReport
 from daenr_export.specs import Array, GraphSpec
 
-_OPEN_AGAIN = "open it with `with model.realtime(...) as rt:`"
-
 
 @final
 class RealtimeSession:
@@ -58,7 +56,7 @@ class RealtimeSession:
         self._waiter = Waiter(warm_up_report.last_ns)
         # One comparison per frame refuses other threads, a closed session and a forked child alike.
         self._owner: int | None = get_ident()
-        self._why_not = ("is closed", _OPEN_AGAIN)
+        self._why_not = ("is closed", "open another one with model.realtime(...)")
 
     def __call__(self, image: Array, out: Out | None = None) -> Any:
         """Answer one frame.
@@ -130,8 +128,12 @@ class RealtimeSession:
             raise self._refusal()
         return self._waiter.wait_for(ready, until_ns, self._rehearsal())
 
-    def retire(self, problem: str = "is closed", remedy: str = _OPEN_AGAIN) -> None:
-        """Answer no more, and say why. Called when the `with` block ends, and in forked children."""
+    def close(self) -> None:
+        """Answer no more. Called when the `with` block ends."""
+        self._owner = None
+
+    def retire(self, problem: str, remedy: str) -> None:
+        """Answer no more, and say why."""
         self._why_not = (problem, remedy)
         self._owner = None
 
