@@ -120,6 +120,8 @@ class FitState:
         if progress.step >= self.config.max_steps:
             problem = f"has taken {progress.step} steps, and at most {self.config.max_steps} were asked for"
             raise CheckpointError(path, problem, "raise --max-steps")
+        # it may have ended only because fewer steps were asked for then
+        progress.finished = progress.round >= self.config.rounds
         self.progress = progress
         self.model.load_state_dict(content["weights"])
         self.best_weights = content["best_weights"]

@@ -53,11 +53,11 @@ class Driver:
     ) -> None:
         self.folder, self.runs, self.engine, self.options = folder, runs, engine, options
         self.table = Table(folder, runs)
-        done = ("finished",) if options.retry_failed else ("finished", "failed")
+        if options.retry_failed:
+            self._forget_failures(wanted)
         order = {cell: number for number, cell in enumerate(runs)}
-        self.waiting = deque(
-            sorted((cell for cell in wanted if self.table.status(cell) not in done), key=order.__getitem__)
-        )
+        missing = (cell for cell in wanted if self.table.status(cell) == "missing")
+        self.waiting = deque(sorted(missing, key=order.__getitem__))
         self.under_way: dict[str, Cell] = {}
         self.attempts: Counter[Cell] = Counter()
         known = {cell: timing["seconds"] for cell, timing in self.table.timings.items() if timing}
@@ -74,7 +74,7 @@ class Driver:
         written_at = time.monotonic()
         try:
             while (self.waiting or self.under_way) and not stop.is_set:
-                self._hand_out()
+                self._hand_out(progress)
                 for outcome in self.engine.wait(POLL_S):
                     self._take(outcome, progress)
                 if time.monotonic() - written_at > WRITE_TABLE_EVERY_S:
@@ -93,7 +93,13 @@ class Driver:
                 "the same command with --resume goes on"
             )
 
-    def _hand_out(self) -> None:
+    def _forget_failures(self, cells: tuple[Cell, ...]) -> None:
+        for cell in cells:
+            if self.table.status(cell) == "failed":
+                self.folder.forget_failure(self.runs[cell])
+                self.table.refresh(cell)
+
+    def _hand_out(self, progress: Progress) -> None:
         for _ in range(len(self.waiting)):
             if len(self.under_way) >= self.engine.capacity:
                 return
@@ -106,6 +112,7 @@ class Driver:
             state_path = self.folder.begin(run)
             if first and self.table.status(first) == "failed":
                 self._fail(cell, f"its first stage failed: {self.table.entries[first]['error']}")
+                progress.ended(cell, None)
                 continue
             self.under_way[run.digest] = cell
             self.attempts[cell] += 1

@@ -164,7 +164,7 @@ def open_folder(path: Path, plan: Plan, *, resume: bool) -> Iterator[SweepFolder
     if path.exists() and not path.is_dir():
         raise OutputExistsError(path, "is not a folder", "choose another --output")
     check_writable(path / PLAN)
-    present = sorted(p.name for p in path.iterdir() if p.name != LOCK) if path.exists() else []
+    present = sorted(p.name for p in path.iterdir() if not p.name.startswith(".")) if path.exists() else []
     if present and PLAN not in present:
         raise OutputExistsError(path, f"holds files that are not of a sweep ({present[0]})", "choose another --output")
     with _locked(path):

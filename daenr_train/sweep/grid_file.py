@@ -45,8 +45,7 @@ _EXAMPLES = {"models": "cae-fr2", "regions": "3"}
 
 def _grid(path: Path, content: dict[str, Any]) -> Grid:
     models = [parse_model_name(name, n_neurons=1).name for name in _texts(content["models"], "models")]
-    # a region may be written as a number
-    regions = _texts([str(r) if type(r) is int else r for r in decode(tuple, content["regions"], "regions")], "regions")
+    regions = _texts(_numbers_as_texts(content["regions"]), "regions")
     neurons = _texts(content.get("neurons", ["all"]), "neurons")
     for name in neurons:
         if name not in NEURON_CLASSES:
@@ -73,6 +72,11 @@ def _parsed(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise SpecError(path, "is not an object with fields", "see docs/sweeps.md")
     return content
+
+
+def _numbers_as_texts(value: Any) -> Any:
+    """A region may be written as a number."""
+    return [str(item) if type(item) is int else item for item in value] if isinstance(value, list) else value
 
 
 def _texts(value: Any, field: str) -> list[str]:

@@ -90,7 +90,7 @@ class Run:
     code: str
 
     def identity(self) -> dict[str, Any]:
-        """All that decides what the run comes to: fits are deterministic, so the first stage's digest names its outcome."""
+        """All that decides what the run comes to; the digest of a deterministic first stage names its outcome."""
         return {
             "schema_version": SCHEMA_VERSION,
             "spec": self.spec.to_json(),

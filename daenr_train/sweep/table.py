@@ -1,4 +1,4 @@
-"""The table of a sweep, `results.csv` and `results.json`: decided by what has finished, not by when or in what order."""
+"""The table of a sweep, `results.csv` and `results.json`: decided by what has finished, not by the order of it."""
 
 from __future__ import annotations
 

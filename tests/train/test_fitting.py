@@ -74,6 +74,14 @@ def test_a_resumed_fit_may_run_longer_but_not_be_another(small_recording, tmp_pa
     assert same_weights(longer, fitted(small_recording, max_steps=32))
 
 
+def test_a_fit_that_was_killed_after_its_last_step_may_run_longer(small_recording, tmp_path):
+    state = tmp_path / "fit.state"
+    fitted(small_recording, state_path=state, max_steps=1)  # saved after the first step, which was the last
+    steps = []
+    fitted(small_recording, state_path=state, resume=True, on_step=lambda step, _: steps.append(step))
+    assert steps == list(range(2, 25))
+
+
 def test_there_must_be_something_to_resume(small_recording, tmp_path):
     with pytest.raises(CheckpointError, match=r"fit\.state: does not exist; fit without --resume"):
         fitted(small_recording, state_path=tmp_path / "fit.state", resume=True)
