@@ -117,18 +117,18 @@ class ClosedLoop:
             raise DaenrError("closed loop", "has run already, and its source and sink are closed", "make another")
         self._has_run = True
         start_ns = time.monotonic_ns()
-        with quick_switching(), noting_collections(self._ledger.note_collection), stopping_on_signals(self._stop.now):
-            feeder = _start("source", self._feeder.run)
-            sink = _start("sink", self._sink_worker.run)
-            watchdog = _start("watchdog", self._watchdog.run)
-            hook = self._start_hook()
-            with ExitStack() as at_the_end:  # each step is taken even if the one before is interrupted
-                at_the_end.callback(self._close_books)
-                at_the_end.callback(self._end_watchdog, watchdog)
-                at_the_end.callback(self._end_sink, sink)
-                at_the_end.callback(self._end_hook, hook)
-                at_the_end.callback(self._end_source, feeder)
-                self._inference.run(self._stop)
+        with (
+            quick_switching(),
+            noting_collections(self._ledger.note_collection),
+            stopping_on_signals(self._stop.now),
+            ExitStack() as at_the_end,  # each step is taken even if the one before is interrupted
+        ):
+            at_the_end.callback(self._close_books)
+            at_the_end.callback(self._end_watchdog, _start("watchdog", self._watchdog.run))
+            at_the_end.callback(self._end_sink, _start("sink", self._sink_worker.run))
+            at_the_end.callback(self._end_hook, self._start_hook())
+            at_the_end.callback(self._end_source, _start("source", self._feeder.run))
+            self._inference.run(self._stop)
         return self._summary((time.monotonic_ns() - start_ns) / 1e9)
 
     def stop(self) -> None:

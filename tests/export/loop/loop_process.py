@@ -40,6 +40,8 @@ def state() -> dict[str, Any]:
 def main(bundle: str, log_path: str, special: str) -> None:
     before = state()
     session_options: dict[str, Any] = {"keep_warm": True, "cpu": min(os.sched_getaffinity(0))}
+    if special == "fifo":
+        session_options["priority"] = "fifo"
     with daenr_export.load(bundle, backend="onnxruntime") as model:
         header = LogHeader(model.manifest.sha256, "responses", (model.backend,), "latest", 10**9)
         log = FrameLog(Path(log_path), header=header)
@@ -49,7 +51,7 @@ def main(bundle: str, log_path: str, special: str) -> None:
             nonlocal answered
             answered += 1
             if answered == 20:
-                say(running=True, worker_cores=sorted(os.sched_getaffinity(0)))
+                say(running=True, cores=sorted(os.sched_getaffinity(0)), policy=os.sched_getscheduler(0))
 
         def hook(frame: daenr_export.Frame, outputs: Any) -> Any:
             if special == "stuck hook" and frame.id == 30:
