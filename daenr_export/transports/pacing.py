@@ -1,13 +1,16 @@
-"""Instants at a fixed rate, and a wait for them that can be ended from another thread."""
+"""Frames at the instants when they are due, until somebody closes the source from another thread."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable, Iterator
 from threading import Event
 from typing import final
 
 from daenr_common.errors import SpecError
+from daenr_export.loop.frames import Frame
+from daenr_export.specs import Array
 
 _NS_PER_S = 1_000_000_000
 
@@ -52,3 +55,20 @@ class Pacer:
     def stop(self) -> None:
         """End the waiting, for good."""
         self._stopped.set()
+
+
+def play(images: Iterable[tuple[int, Array]], pacer: Pacer) -> Iterator[Frame]:
+    """Give images as frames, each when it is due and not before; `captured_ns` is when it was due.
+
+    An image that took longer to prepare than there was time comes late, and those after it are due as before.
+
+    Args:
+        images: each with its nanoseconds after the first.
+        pacer: ends the frames when it is stopped.
+    """
+    start_ns: int | None = None
+    for index, (offset_ns, image) in enumerate(images):
+        start_ns = time.monotonic_ns() - offset_ns if start_ns is None else start_ns
+        if not pacer.wait_until(start_ns + offset_ns):
+            return
+        yield Frame(index, image, start_ns + offset_ns)
