@@ -12,6 +12,8 @@ using nlohmann::json;
 
 constexpr int kSchemaVersion = 1;
 constexpr std::uintmax_t kMaxManifestBytes = 64u << 20;
+constexpr std::int64_t kMaxElements = 1 << 24;
+constexpr std::size_t kMaxImages = 1 << 16;
 const char* const kCopyAgain = "copy the whole folder again, or export the bundle again";
 const char* const kExportAgain = "export the bundle again from its checkpoint";
 
@@ -61,16 +63,33 @@ Tensor tensor_of(const json& entry) {
   Tensor tensor{entry.at("name"), entry.at("dtype"), entry.at("shape")};
   if (tensor.dtype != "float32" && tensor.dtype != "uint8" && tensor.dtype != "int64")
     throw Unusable("tensor " + tensor.name, "is " + tensor.dtype + ", which this example does not handle", kExportAgain);
+  std::int64_t elements = 1;
+  for (const auto size : tensor.shape) {
+    if (size < 1 || size > kMaxElements / elements)
+      throw Unusable("tensor " + tensor.name, "has a shape that no graph of a bundle has", kExportAgain);
+    elements *= size;
+  }
   return tensor;
 }
 
 Graph graph_of(const std::string& name, const json& entry) {
   Graph graph{name, entry.at("file"), tensor_of(entry.at("input")), {}};
   for (const auto& output : entry.at("outputs")) graph.outputs.push_back(tensor_of(output));
+  if (graph.outputs.empty()) throw Unusable("graph " + name, "has no outputs, so nothing could be wrong", kExportAgain);
   return graph;
 }
 
+// Texts of other libraries, and what a damaged file holds, may come with line breaks.
+std::string in_one_line(std::string text) {
+  for (auto& letter : text)
+    if (static_cast<unsigned char>(letter) < ' ') letter = ' ';
+  return text;
+}
+
 }  // namespace
+
+Unusable::Unusable(const std::string& subject, const std::string& problem, const std::string& remedy)
+    : std::runtime_error(in_one_line(subject + ": " + problem + "; " + remedy)) {}
 
 std::size_t Tensor::elements() const {
   std::size_t count = 1;
@@ -94,6 +113,8 @@ Bundle::Bundle(const std::filesystem::path& folder) : folder_(folder) {
     for (const auto& [name, graph] : manifest.at("graphs").items()) graphs_[name] = graph_of(name, graph);
     golden_file_ = manifest.at("golden").at("file");
     golden_images_ = manifest.at("golden").at("images");
+    if (golden_images_ < 1 || golden_images_ > kMaxImages)
+      throw Unusable(path.string(), "has no golden images, or too many", kExportAgain);
     const auto& tolerances = manifest.at("tolerances");
     tolerance = {tolerances.at("fp32.max_error_over_scale"), tolerances.at("fp32.correlation"),
                  tolerances.at("fp32.flat"), tolerances.at("fp32.psnr_db"), tolerances.at("fp32.code_agreement")};

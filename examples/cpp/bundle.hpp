@@ -13,8 +13,7 @@ using Bytes = std::vector<unsigned char>;
 
 // Unusable input, in one line: the file or field at fault, what is wrong with it, and the remedy. Exit code 2.
 struct Unusable : std::runtime_error {
-  Unusable(const std::string& subject, const std::string& problem, const std::string& remedy)
-      : std::runtime_error(subject + ": " + problem + "; " + remedy) {}
+  Unusable(const std::string& subject, const std::string& problem, const std::string& remedy);
 };
 
 // A named tensor: numpy's name of its dtype, and its shape without the batch axis, which always comes first.

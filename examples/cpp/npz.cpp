@@ -46,6 +46,12 @@ std::string npy_header(const Tensor& tensor, std::size_t count) {
   return "{'descr': '" + code + "', 'fortran_order': False, 'shape': (" + shape + "), }";
 }
 
+std::string as_ascii(std::string text) {
+  for (auto& letter : text)
+    if (letter < ' ' || letter > '~') letter = '?';
+  return text;
+}
+
 }  // namespace
 
 Bytes npz_array(const Bytes& npz, const std::string& source, const std::string& name, const Tensor& tensor,
@@ -56,6 +62,6 @@ Bytes npz_array(const Bytes& npz, const std::string& source, const std::string& 
   const auto numbers = file.part(10 + header.size, file.size - 10 - header.size);
   const auto found = header.text(), expected = npy_header(tensor, count);
   if (found.compare(0, expected.size(), expected) != 0 || numbers.size != count * tensor.bytes())
-    file.refuse("holds " + name + " as " + found.substr(0, found.find('}') + 1) + ", expected " + expected);
+    file.refuse("holds " + name + " as " + as_ascii(found.substr(0, found.find('}') + 1)) + ", expected " + expected);
   return {numbers.data, numbers.data + numbers.size};
 }

@@ -162,6 +162,12 @@ def edit_manifest(path: Path, old: str, new: str, *, seal: bool = False) -> None
     file.write_bytes(sealed(json.loads(text)) if seal else text.encode())
 
 
+def edit_graph(path: Path, field: str, value: object) -> None:
+    document = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    document["graphs"]["responses"][field] = value
+    (path / "manifest.json").write_bytes(sealed(document))
+
+
 def golden_of(path: Path) -> dict[str, np.ndarray]:
     with np.load(path / "golden.npz") as file:
         return {key: file[key] for key in file.files}
@@ -221,6 +227,32 @@ FAULTS = {
     "field missing": (
         lambda path: edit_manifest(path, '"fp32.flat"', '"fp32.round"', seal=True),
         "key 'fp32.flat' not found",
+    ),
+    "no outputs": (
+        lambda path: edit_graph(path, "outputs", []),
+        "graph responses: has no outputs, so nothing could be wrong",
+    ),
+    "size zero": (
+        lambda path: edit_graph(path, "input", {"name": "image", "dtype": "float32", "shape": [1, 0, 32]}),
+        "tensor image: has a shape that no graph of a bundle has",
+    ),
+    "sizes without bounds": (
+        lambda path: edit_graph(path, "input", {"name": "image", "dtype": "float32", "shape": [2**62, 2**62]}),
+        "tensor image: has a shape that no graph of a bundle has",
+    ),
+    "dtype unknown": (
+        lambda path: edit_graph(path, "input", {"name": "image", "dtype": "float16", "shape": [1, 32, 32]}),
+        "tensor image: is float16, which this example does not handle",
+    ),
+    "no golden images": (
+        lambda path: edit_manifest(path, '"images": 6', '"images": 0', seal=True),
+        "has no golden images, or too many",
+    ),
+    "golden header of noise": (
+        lambda path: replace_file(
+            path, "golden.npz", (path / "golden.npz").read_bytes().replace(b"'descr'", b"\n\xff\x1b[1m\x00")
+        ),
+        "holds image as {??",
     ),
     "path out of the bundle": (
         lambda path: edit_manifest(path, "graphs/responses.onnx", "../responses.onnx", seal=True),
