@@ -31,10 +31,12 @@ def copy_out(buffers: tuple[Array, ...], out: Out) -> None:
         raise _unfit(buffers, arrays)
     for buffer, array in zip(buffers, arrays, strict=True):
         # Assigning alone would repeat an answer to fill a larger array, and convert it to another dtype.
-        fits = type(array) is np.ndarray and array.shape == buffer.shape and array.dtype == buffer.dtype
-        if not fits or not array.flags.writeable:
+        if type(array) is not np.ndarray or array.shape != buffer.shape or array.dtype != buffer.dtype:
             raise _unfit(buffers, arrays)
-        array[...] = buffer
+        try:
+            array[...] = buffer
+        except ValueError:  # it is read-only; cheaper than asking each time
+            raise _unfit(buffers, arrays) from None
 
 
 def _unfit(buffers: tuple[Array, ...], arrays: tuple[Any, ...]) -> DaenrError:
