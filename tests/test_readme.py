@@ -36,6 +36,7 @@ def test_the_commands_and_the_python_of_the_readme_run_as_written(tmp_path):
     script = block("python", "daenr_export.load")
     printed = run([sys.executable, "-W", "error", "-c", f"{script}\nprint(rates.shape, reconstruction.shape)"])
     assert printed.strip() == "(1, 102) (1, 1, 32, 32)"
+    assert "200 frames in" in run([sys.executable, "-W", "error", "-c", block("python", "ClosedLoop(")])
 
 
 def test_nothing_is_left_to_fill_in():
