@@ -47,8 +47,8 @@ def environment(folder: Path) -> dict[str, str]:
 
 def program() -> Path:
     """The program; compiled if it has changed."""
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in (PAGE, *sorted(SOURCES.iterdir()))))
-    digest.update(sys.prefix.encode())  # it is linked with the onnxruntime of this environment
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(SOURCES.iterdir())))
+    digest.update((command("g++") + sys.prefix).encode())  # it is linked with the onnxruntime of this environment
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "daenr"
     folder = cache / f"cpp-example-{digest.hexdigest()[:16]}"
     if not (folder / "rig").exists():
