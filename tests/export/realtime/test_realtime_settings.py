@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -240,6 +240,24 @@ def test_a_priority_that_there_is_not_is_refused(model: Model, priority: str) ->
     with pytest.raises(DaenrError) as caught, model.realtime(priority=priority):
         pass
     assert str(caught.value) == (f"priority={priority!r}: is not known; give 'fifo', or 'fifo:N' with N from 1 to 99")
+
+
+@linux
+def test_threads_started_inside_may_run_where_and_as_their_starter_did_before(model: Model) -> None:
+    before = os.sched_getaffinity(0)
+    seen = []
+
+    def work(settle: Callable[[], None]) -> None:
+        settle()
+        seen.append((os.sched_getaffinity(0), os.sched_getscheduler(0)))
+
+    with model.realtime(cpu=min(before), priority="fifo:2" if can_be_fifo() else None):
+        for settle in (thread_settings.escape(), lambda: None):
+            thread = threading.Thread(target=work, args=(settle,))
+            thread.start()
+            thread.join()
+        inside = os.sched_getaffinity(0), os.sched_getscheduler(0)
+    assert seen == [(before, os.SCHED_OTHER), inside]
 
 
 # --- rights
