@@ -9,8 +9,9 @@ Importing this brings in neither torch nor any engine.
 
 from __future__ import annotations
 
-from daenr_bench.back_to_back import Plan
+from daenr_bench.plan import Plan
 from daenr_bench.result import Result
-from daenr_bench.run import Report, benchmark
+from daenr_bench.result_files import Report
+from daenr_bench.run import benchmark
 
 __all__ = ["Plan", "Report", "Result", "benchmark"]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from daenr_bench.progress import Bar
-from daenr_bench.quiet import Answers
 from daenr_bench.result import Skip
+from daenr_bench.scenarios.calling import Answers
 from daenr_common.errors import BackendUnavailableError, DaenrError
 from daenr_export.bundle import Bundle
 from daenr_export.bundle.golden import Golden, in_batches
@@ -31,6 +31,7 @@ class Cell:
         graph: its name.
         backend: its name.
         precision: what is run computes in.
+        opened_on: the backend itself.
         session: open.
         inputs: all golden inputs, each a batch of one.
         answers: what the session answered to them, by output; empty if it could not.
@@ -41,6 +42,7 @@ class Cell:
     graph: str
     backend: str
     precision: str
+    opened_on: Backend
     session: Session
     inputs: tuple[Array, ...]
     answers: Mapping[str, Array]
@@ -138,4 +140,4 @@ class _Opener:
         except (DaenrError, ValueError) as error:
             answers, comparisons = {}, (Comparison(spec.outputs[0].name, {}, (str(error),)),)
         batches = tuple(in_batches(inputs, BATCH))
-        return Cell(name, backend.name, graph.precision, session, batches, answers, comparisons, tolerance)
+        return Cell(name, backend.name, graph.precision, backend, session, batches, answers, comparisons, tolerance)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from daenr_common.cli import INTERRUPTED, Group
+from daenr_bench.run_command import run
+from daenr_common.cli import Group
 from daenr_common.verdict import Verdict
 
 _PATH = click.Path(path_type=Path)
@@ -16,25 +17,9 @@ _HELP = """Does a bundle still do what its checkpoint did, and how fast?
 \b
 Examples:
   daenr-bench doctor                                      what can run here?
-  daenr-bench run cae_fr2.daenr                           every graph on every backend
+  daenr-bench run cae_fr2.daenr                           every backend: parity, latency, cold start, throughput
   daenr-bench run cae_fr2.daenr --checkpoint cae_fr2.pt --json results.json
   daenr-bench log session.daenrlog                        what became of a closed loop's frames?
-"""
-
-_RUN_HELP = """Measure BUNDLE: every graph on every backend that can run here, interleaved in one run.
-
-All answers are compared with the bundle's golden answers first, and those of some timed calls again: an engine that is
-fast because it is wrong fails, and gets no figure. Latencies are of single images, from host memory to host memory,
-back to back. Percentiles are measured values, and one for which there are too few samples is refused.
-
-\b
-Examples:
-  daenr-bench run cae_fr2.daenr
-  daenr-bench run cae_fr2.daenr --checkpoint cae_fr2.pt --json results.json
-  daenr-bench run cae_fr2.daenr --backend onnxruntime --graph responses --samples 7000
-
-\b
-Exit codes: 0 pass, 1 an answer is wrong, 2 unusable input, 3 nothing could be measured, 130 interrupted.
 """
 
 _LOG_HELP = """Summarize FILE, the frame log of a closed loop: what became of the frames, how long the stages took.
@@ -64,53 +49,7 @@ def main() -> None:
     """See _HELP."""
 
 
-@main.command(help=_RUN_HELP)
-@click.argument("bundle", type=_PATH)
-@click.option("--checkpoint", type=_PATH, help="What the bundle was exported from: measure PyTorch beside it.")
-@click.option("--json", "json_file", metavar="FILE", type=_PATH, help="Write the result; raw samples go beside it.")
-@click.option("--backend", "backends", metavar="NAME", multiple=True, help="Only this one; may be repeated.")
-@click.option("--graph", "graphs", metavar="NAME", multiple=True, help="Only this one; may be repeated.")
-@click.option(
-    "--samples",
-    type=click.IntRange(min=1),
-    default=1000,
-    show_default=True,
-    help="Timed calls of each graph on each backend, in ten rounds. p99 needs 662, p99.9 needs 6636.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Decides which timed answers are compared.",
-)
-@click.pass_context
-def run(
-    context: click.Context,
-    bundle: Path,
-    checkpoint: Path | None,
-    json_file: Path | None,
-    backends: tuple[str, ...],
-    graphs: tuple[str, ...],
-    samples: int,
-    seed: int,
-) -> None:
-    """See _RUN_HELP."""
-    from daenr_bench.back_to_back import Plan
-    from daenr_bench.run import benchmark, check_output
-    from daenr_bench.table import print_result
-
-    if json_file is not None:
-        check_output(json_file)
-    plan = Plan(samples=samples, seed=seed)
-    report = benchmark(bundle, checkpoint=checkpoint, backends=backends or None, graphs=graphs or None, plan=plan)
-    print_result(report.result)
-    if json_file is not None:
-        written = report.write(json_file)
-        click.echo(f"wrote {json_file} and {json_file.with_name(written.samples.file) if written.samples else ''}")
-    verdict = report.result.verdict
-    interrupted = not report.result.complete and verdict is not Verdict.FAIL
-    context.exit(INTERRUPTED if interrupted else verdict.exit_code)
+main.add_command(run)
 
 
 @main.command()

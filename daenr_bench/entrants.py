@@ -38,6 +38,15 @@ def choose(
     return [*peer, *(registry.pick(status.name) for status in statuses if status.available)], skipped
 
 
+def make(name: str, checkpoint: Path | None) -> Backend:
+    """The backend of a name, as `choose` makes it; in a new process it is the same again.
+
+    Raises:
+        BackendUnavailableError: it is not known or cannot run here.
+    """
+    return eager.EagerBackend(checkpoint) if name == eager.NAME and checkpoint is not None else registry.pick(name)
+
+
 def _peer(bundle: Bundle, checkpoint: Path | None, *, must_run: bool) -> tuple[list[Backend], list[Skip]]:
     subject = f"backend {eager.NAME}"
     if checkpoint is None:

@@ -236,6 +236,7 @@ class LoadGenRun:
         valid: whether LoadGen calls its own run valid.
         samples: queries' samples.
         percentiles_ns: by name; empty for Offline.
+        upper_bounds_ns: its early-stopping estimates, by name; those that it prints.
         samples_per_s: its headline for Offline, derived from the mean for SingleStream.
     """
 
@@ -244,6 +245,7 @@ class LoadGenRun:
     valid: bool
     samples: int
     percentiles_ns: dict[str, int]
+    upper_bounds_ns: dict[str, int]
     samples_per_s: float
 
 

@@ -1,55 +1,57 @@
-"""A result as a table for a terminal or a log."""
+"""A result as tables for a terminal or a log: one for each scenario."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
-from daenr_bench.measurement import Measurement, State
-from daenr_bench.result import Accuracy, Result, Skip
+from daenr_bench.measurement import Latency, Measurement, State
+from daenr_bench.notes import notes
+from daenr_bench.result import Accuracy, Result
 from daenr_common.cli import print_table
 from daenr_export.graphs.names import in_order
 
 NONE = "–"
 
-UNSTEADY = 1.5
-"""Rounds whose medians differ by more than this factor are pointed out."""
+Row = Callable[[Measurement], list[str]]
 
 
 def print_result(result: Result) -> None:
     """Print what was measured, what was skipped, and what to think of the figures."""
-    reference = result.reference_backend
-    headers = ["graph", "backend", "in", "parity", "p50 µs", "p99 µs", "at most", "N", f"× {reference or 'faster'}"]
-    print_table(headers, _rows(result))
-    for line in _notes(result):
+    _print_accuracy(result)
+    for scenario, title in _TITLES.items():
+        _print_scenario(result, scenario, title)
+    click.echo()
+    for line in notes(result):
         click.echo(line)
     end = "" if result.complete else " (interrupted: not all was measured)"
     click.echo(f"\n{result.bundle.name}: {result.verdict.value}{end}")
 
 
-def _rows(result: Result) -> Iterator[list[str]]:
-    """By graph, and on each graph in the order of the backends."""
-    measured = {(m.graph, m.backend): m for m in result.measurements}
+def _print_accuracy(result: Result) -> None:
+    """By graph, and on each graph in the order of the backends; the latency of a burst beside it."""
+    burst = {(m.graph, m.backend): m for m in result.measurements if m.scenario == "burst"}
+    faster = f"× {result.reference_backend or 'faster'}"
     by_graph: dict[str, list[Accuracy]] = {}
     for accuracy in result.accuracy:
         by_graph.setdefault(accuracy.graph, []).append(accuracy)
-    for graph in in_order(by_graph):
-        for accuracy in by_graph[graph]:
-            yield _row(accuracy, measured.get((graph, accuracy.backend)))
+    rows = [
+        _accuracy_row(accuracy, burst.get((graph, accuracy.backend)))
+        for graph in in_order(by_graph)
+        for accuracy in by_graph[graph]
+    ]
+    print_table(["graph", "backend", "in", "parity", "p50 µs", "p99 µs", "at most", "N", faster], rows)
 
 
-def _row(accuracy: Accuracy, measurement: Measurement | None) -> list[str]:
+def _accuracy_row(accuracy: Accuracy, burst: Measurement | None) -> list[str]:
     head = [accuracy.graph, accuracy.backend, accuracy.precision]
-    if accuracy.problems or (measurement is not None and measurement.state == State.FAIL.value):
+    if accuracy.problems:
         return [*head, "WRONG", *[NONE] * 5]
-    if measurement is None or measurement.latency is None:
-        return [*head, _parity(accuracy), *[NONE] * 5]
-    latency = measurement.latency
-    p50, p99 = latency.percentiles["p50"], latency.percentiles["p99"]
-    faster = NONE if measurement.times_faster is None else f"{measurement.times_faster:.2f}"
-    values = (p50.value_ns, p99.value_ns, p99.upper_bound_ns)
-    return [*head, _parity(accuracy), *(_microseconds(value) for value in values), str(latency.n), faster]
+    if burst is None or burst.latency is None:
+        state = State.PASS.value if burst is None else burst.state
+        return [*head, {"fail": "WRONG", "fault": "FAULT"}.get(state, _parity(accuracy)), *[NONE] * 5]
+    return [*head, _parity(accuracy), *_latency(burst.latency), str(burst.latency.n), _faster(burst)]
 
 
 def _parity(accuracy: Accuracy) -> str:
@@ -57,66 +59,105 @@ def _parity(accuracy: Accuracy) -> str:
     return f"ok, {max(errors):.0e}" if errors else "ok"
 
 
+def _latency(latency: Latency) -> list[str]:
+    p50, p99 = latency.percentiles["p50"], latency.percentiles["p99"]
+    return [_microseconds(value) for value in (p50.value_ns, p99.value_ns, p99.upper_bound_ns)]
+
+
 def _microseconds(value_ns: int | None) -> str:
     return NONE if value_ns is None else f"{value_ns / 1000:.1f}"
 
 
-def _notes(result: Result) -> Iterator[str]:
-    overhead = result.overhead["burst"]
-    yield (
-        "latency of single images, host to host; percentiles by nearest rank; "
-        "at most: the true p99, with 99 % confidence; parity: largest error over the largest golden answer"
-    )
-    yield f"of which the harness itself: p50 {overhead.p50_ns} ns, p99 {overhead.p99_ns} ns for each call"
-    for accuracy in result.accuracy:
-        yield from (f"WRONG {_subject(accuracy)}: {problem}" for problem in accuracy.problems)
-    for measurement in result.measurements:
-        word = "FAULT" if measurement.state == State.FAULT.value else "WRONG"
-        yield from (f"{word} {_subject(measurement)}: {problem}" for problem in measurement.problems)
-    yield from _remarks(result.measurements)
-    yield from _skips(result.skipped)
+def _faster(measurement: Measurement) -> str:
+    return NONE if measurement.times_faster is None else f"{measurement.times_faster:.2f}"
 
 
-def _remarks(measurements: Sequence[Measurement]) -> Iterator[str]:
-    """What limits the trust in the figures, a line for each kind."""
-    cold = [m for m in measurements if m.warm_up is not None and not m.warm_up.settled]
-    if cold:
-        names = ", ".join(map(_subject, cold))
-        yield f"note: not yet steady after the warm-up ({len(cold)} of {len(measurements)}): {names}"
-    timed = [m for m in measurements if m.latency is not None]
-    drifts = {_subject(m): _drift(m) for m in timed}
-    unsteady = [name for name, drift in drifts.items() if drift > UNSTEADY]
-    if unsteady:
-        worst = max(unsteady, key=lambda name: drifts[name])
-        yield (
-            f"note: medians of rounds differ by more than a factor of {UNSTEADY} on {len(unsteady)} of {len(timed)} "
-            f"(most on {worst}, {drifts[worst]:.1f}): something else is running, or the clock changes"
-        )
-    refusals = {
-        f"{name} ({percentile.refused})": None
-        for m in timed
-        if m.latency is not None
-        for name, percentile in m.latency.percentiles.items()
-        if percentile.refused and name in ("p50", "p99")
-    }
-    if refusals:
-        yield f"note: refused: {', '.join(refusals)}"
+_TITLES = {
+    "paced": "on a fixed schedule, latency from the instant a frame is due",
+    "paced-warm": "the same, the engine running while the loop waits",
+    "cold": "from nothing to the first answer, each time in a new process",
+    "throughput": "images per second by batch size",
+    "soak": "a paced loop for a long time",
+    "loadgen-single-stream": "MLPerf LoadGen, SingleStream",
+    "loadgen-offline": "MLPerf LoadGen, Offline",
+}
 
 
-def _drift(measurement: Measurement) -> float:
-    """Largest over smallest median of the rounds."""
-    medians_ns = [block.p50_ns for block in measurement.blocks if block.p50_ns is not None]
-    return max(medians_ns) / max(min(medians_ns), 1)
+def _print_scenario(result: Result, scenario: str, title: str) -> None:
+    measured = [m for m in result.measurements if m.scenario == scenario]
+    if not measured:
+        return
+    click.echo(f"\n{scenario} ({measured[0].graph}): {title}")
+    headers, row = _table_of(measured)
+    rows = [[m.backend, *(row(m) or _no_figures(m, headers))] for m in measured]
+    print_table(["backend", *headers], rows)
 
 
-def _skips(skipped: Sequence[Skip]) -> Iterator[str]:
-    """A line for each reason."""
-    by_reason: dict[str, list[str]] = {}
-    for skip in skipped:
-        subject = skip.backend if skip.graph is None else f"{skip.graph} on {skip.backend}"
-        by_reason.setdefault(skip.reason.removeprefix(f"{skip.backend}: "), []).append(subject)
-    yield from (f"skipped {', '.join(subjects)}: {reason}" for reason, subjects in by_reason.items())
+def _no_figures(measurement: Measurement, headers: Sequence[str]) -> list[str]:
+    return [measurement.state.upper() if measurement.state != "pass" else NONE, *[NONE] * (len(headers) - 1)]
 
 
-def _subject(of: Measurement | Accuracy) -> str:
-    return f"{of.graph} on {of.backend}"
+def _table_of(measured: Sequence[Measurement]) -> tuple[list[str], Row]:
+    scenario = measured[0].scenario
+    if scenario == "cold":
+        stages = next((list(m.cold.stages) for m in measured if m.cold is not None), [])
+        return ["with import ms", "without ms", *(f"{stage} ms" for stage in stages)], _cold_row
+    if scenario == "throughput":
+        sizes = sorted({point.batch for m in measured if m.throughput is not None for point in m.throughput.points})
+        return [*(f"{size}" for size in sizes), "saturates at"], lambda m: _throughput_row(m, sizes)
+    if scenario.startswith("loadgen"):
+        return ["p50 µs", "p90 µs", "p99 µs", "images/s", "samples", "valid"], _loadgen_row
+    headers = ["p50 µs", "p99 µs", "at most", "deadline ms", "missed", "longest run", "age p99 ms", "verdict"]
+    if scenario == "soak":
+        return [*headers, "drift", "memory MiB/h"], lambda m: [*_paced_row(m), *_soak_row(m)]
+    return headers, _paced_row
+
+
+def _paced_row(measurement: Measurement) -> list[str]:
+    latency, paced = measurement.latency, measurement.paced
+    if latency is None or paced is None:
+        return []
+    age_ns = None if paced.peak_age is None else paced.peak_age.percentiles["p99"].value_ns
+    return [
+        *_latency(latency),
+        f"{paced.deadline_ns / 1e6:g}",
+        f"{paced.misses}/{paced.frames}",
+        str(paced.longest_run_of_misses),
+        NONE if age_ns is None else f"{age_ns / 1e6:.2f}",
+        f"{paced.verdict} at {paced.rate_hz:g} Hz",
+    ]
+
+
+def _soak_row(measurement: Measurement) -> list[str]:
+    soak = measurement.soak
+    if soak is None:
+        return []
+    slope = soak.rss_slope_bytes_per_hour
+    return [
+        NONE if soak.drift is None else f"× {soak.drift:.2f}",
+        NONE if slope is None else f"{slope / 2**20:+.1f}",
+    ]
+
+
+def _cold_row(measurement: Measurement) -> list[str]:
+    cold = measurement.cold
+    if cold is None:
+        return []
+    spreads = (cold.with_import, cold.without_import, *cold.stages.values())
+    return [f"{spread.median_ns / 1e6:.1f}" for spread in spreads]
+
+
+def _throughput_row(measurement: Measurement, sizes: Sequence[int]) -> list[str]:
+    if measurement.throughput is None:
+        return []
+    points = {point.batch: f"{point.images_per_s:.0f}" for point in measurement.throughput.points}
+    saturates_at = measurement.throughput.saturates_at
+    return [*(points.get(size, NONE) for size in sizes), "beyond" if saturates_at is None else str(saturates_at)]
+
+
+def _loadgen_row(measurement: Measurement) -> list[str]:
+    run = measurement.loadgen
+    if run is None:
+        return []
+    percentiles = [_microseconds(run.percentiles_ns.get(name)) for name in ("p50", "p90", "p99")]
+    return [*percentiles, f"{run.samples_per_s:.0f}", str(run.samples), "yes" if run.valid else "no"]

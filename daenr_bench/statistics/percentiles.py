@@ -14,6 +14,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from daenr_bench.statistics.binomial import log_cdf
+
 CONFIDENCE = 0.99
 
 LEVELS: dict[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
@@ -34,7 +36,8 @@ class Percentile:
 
     Attributes:
         value_ns: by nearest rank, in nanoseconds; None if it was refused.
-        upper_bound_ns: what the true percentile exceeds with at most 1 % probability; None if it was refused.
+        upper_bound_ns: what the true percentile exceeds with at most 1 % probability; None if it was refused, or if a
+            call that was never answered is at its rank: then there is no bound.
         refused: why it was refused; None if it was not.
     """
 
@@ -43,30 +46,46 @@ class Percentile:
     refused: str | None = None
 
 
-def percentiles(latency_ns: NDArray[np.int64]) -> dict[str, Percentile]:
-    """All percentiles of `LEVELS` of a sample in nanoseconds, of any shape."""
+def percentiles(latency_ns: NDArray[np.int64], unanswered: int = 0) -> dict[str, Percentile]:
+    """All percentiles of `LEVELS` of a sample in nanoseconds, of any shape.
+
+    Args:
+        latency_ns: the sample.
+        unanswered: how many calls were due and never answered. They count as slower than all others: leaving them out
+            would make an engine look the better the more it drops.
+    """
     ascending_ns = np.sort(latency_ns, axis=None)
-    return {name: percentile(ascending_ns, level) for name, level in LEVELS.items()}
+    return {name: percentile(ascending_ns, level, unanswered) for name, level in LEVELS.items()}
 
 
-def percentile(ascending_ns: NDArray[np.int64], level: float) -> Percentile:
+def percentile(ascending_ns: NDArray[np.int64], level: float, unanswered: int = 0) -> Percentile:
     """One percentile with its upper bound.
 
     Args:
         ascending_ns: the sample `(N,)`, sorted.
         level: e.g. 0.99.
+        unanswered: calls that are slower than all of these.
     """
-    rank = rank_from_top(len(ascending_ns), level)
-    if rank < 1:
-        least = min_samples(level)
-        return Percentile(None, None, f"{len(ascending_ns)} samples, at least {least} are needed")
-    return Percentile(nearest_rank(ascending_ns, level), int(ascending_ns[-rank]))
+    n = len(ascending_ns) + unanswered
+    from_top = rank_from_top(n, level)
+    if from_top < 1:
+        return Percentile(None, None, f"{n} samples, at least {min_samples(level)} are needed")
+    rank = _nearest_rank(n, level)
+    if rank > len(ascending_ns):
+        return Percentile(None, None, f"{unanswered} of {n} calls were never answered")
+    bound = n - from_top
+    upper_bound_ns = int(ascending_ns[bound]) if bound < len(ascending_ns) else None
+    return Percentile(int(ascending_ns[rank - 1]), upper_bound_ns)
 
 
 def nearest_rank(ascending_ns: NDArray[np.int64], level: float) -> int:
     """The smallest measured value that at least the share `level` of a sorted sample does not exceed."""
+    return int(ascending_ns[_nearest_rank(len(ascending_ns), level) - 1])
+
+
+def _nearest_rank(n: int, level: float) -> int:
     # Rounded first: 0.95 * 20 is 19.000000000000004 in floating point on some levels, and its ceiling a rank too high.
-    return int(ascending_ns[max(math.ceil(round(level * len(ascending_ns), 9)), 1) - 1])
+    return max(math.ceil(round(level * n, 9)), 1)
 
 
 def rank_from_top(n: int, level: float, confidence: float = CONFIDENCE) -> int:
@@ -78,10 +97,7 @@ def rank_from_top(n: int, level: float, confidence: float = CONFIDENCE) -> int:
         confidence: that the bound holds.
     """
     # Ranks beyond the mean of the binomial have a cumulative probability near one half or above.
-    k = np.arange(1, math.ceil(n * (1 - level)) + 1)
-    log_ratios = np.log((n - k + 1) / k) + math.log1p(-level) - math.log(level)
-    log_probabilities = n * math.log(level) + np.concatenate([[0.0], np.cumsum(log_ratios)])
-    log_cumulative = np.logaddexp.accumulate(log_probabilities)
+    log_cumulative = log_cdf(n, 1 - level, math.ceil(n * (1 - level)))
     return int(np.count_nonzero(log_cumulative <= math.log1p(-confidence))) - 1
 
 

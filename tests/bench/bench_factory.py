@@ -9,6 +9,7 @@ from pathlib import Path
 import bundle_factory as factory
 import numpy as np
 
+from daenr_bench.scenarios.tracks import Bench
 from daenr_export.bundle import Bundle, write_bundle
 from daenr_export.bundle.golden import Golden, key
 from daenr_export.runtime.protocol import GraphSource
@@ -37,13 +38,22 @@ def make_timed_bundle(path: Path, *, graphs: Sequence[str] = GRAPHS, batch: Batc
 
 
 class FakeClock:
-    """A clock that goes only when an engine works."""
+    """A clock that goes only when an engine works or a loop waits."""
+
+    name = "a fake"
 
     def __init__(self) -> None:
         self.now_ns = 0
+        self.wall_ahead_ns = 0
 
-    def __call__(self) -> int:
+    def read(self) -> int:
         return self.now_ns
+
+    def wall(self) -> int:
+        return self.now_ns + self.wall_ahead_ns
+
+    def wait_until(self, due_ns: int) -> None:
+        self.now_ns = max(self.now_ns, due_ns)
 
 
 class FakeBackend:
@@ -90,3 +100,8 @@ class FakeBackend:
             return tuple(self._spoil(number, np.array(references[output.name][asked])) for output in spec.outputs)
 
         return CallSession(self.name, spec, answer)
+
+
+def on_bench(bundle: Path, clock: FakeClock, *, seed: int = 0) -> Bench:
+    """What scenarios share, on a clock of the test's."""
+    return Bench(Bundle.open(bundle), clock, seed)  # type: ignore[arg-type]  # a name that is no ClassVar

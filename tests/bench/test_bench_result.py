@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from daenr_bench import Plan, Report, Result, benchmark
 from daenr_bench.result import schema
+from daenr_bench.scenarios.burst import Burst
 from daenr_common.errors import DaenrError
 
 
@@ -25,7 +26,7 @@ def measured(bundle: Path, **options: Any) -> Report:
     clock = FakeClock()
     spoil = options.pop("spoil", lambda number, answer: answer)
     backends = [FakeBackend(bundle, clock), FakeBackend(bundle, clock, name="other", spoil=spoil)]
-    return benchmark(bundle, backends=backends, clock=clock, plan=Plan(samples=50), **options)
+    return benchmark(bundle, backends=backends, clock=clock, plan=Plan((Burst(samples=50),)), **options)
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from model_factory import write_checkpoint
 from daenr_bench import Plan, benchmark
 from daenr_bench.cli import main
 from daenr_bench.eager import EagerBackend
+from daenr_bench.scenarios.burst import Burst
 from daenr_common import extras
 from daenr_common.errors import BackendUnavailableError, CheckpointError
 from daenr_export.bundle import Bundle, GraphEntry, write_bundle
@@ -82,7 +83,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_graph_is_answered_as_the_reference_does(tmp_path: Path, name: str, input_dtype: str) -> None:
     path = write_checkpoint(tmp_path / "model.pt", name)
     bundle = make_bundle_for_torch(tmp_path / "model.daenr", path, input_dtype)
-    result = benchmark(bundle, checkpoint=path, backends=["torch"], plan=Plan(samples=10), clock=FakeClock()).result
+    result = benchmark(
+        bundle, checkpoint=path, backends=["torch"], plan=Plan((Burst(samples=10),)), clock=FakeClock()
+    ).result
     assert len(result.measurements) == len(cuts_of(load_checkpoint(path).spec))
     assert [measurement.problems for measurement in result.measurements] == [()] * len(result.measurements)
     assert result.reference_backend == "torch"
@@ -144,7 +147,8 @@ def test_an_exported_bundle_beside_its_checkpoint(tmp_path: Path, checkpoint: Pa
 
     bundle = export(checkpoint, tmp_path / "cae_fr2.daenr").bundle
     arguments = ["run", str(bundle), "--checkpoint", str(checkpoint), "--json", str(tmp_path / "results.json")]
-    result = CliRunner().invoke(main, [*arguments, "--samples", "20"])
+    some = [word for name in ("burst", "paced", "throughput") for word in ("--scenario", name)]
+    result = CliRunner().invoke(main, [*arguments, *some, "--samples", "20"])
     assert result.exit_code == 0, result.output
     document = json.loads((tmp_path / "results.json").read_text("utf-8"))
     measured = {(m["graph"], m["backend"]) for m in document["measurements"]}

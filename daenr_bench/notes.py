@@ -1,0 +1,82 @@
+"""What a reader has to know of a result's figures before trusting them, a line for each kind of thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from daenr_bench.measurement import Measurement, State
+from daenr_bench.result import Accuracy, Result, Skip
+
+UNSTEADY = 1.5
+"""Rounds whose medians differ by more than this factor are pointed out."""
+
+
+def notes(result: Result) -> Iterator[str]:
+    """What figures mean, what is wrong, what limits the trust in them, and what is missing."""
+    yield (
+        "latency of single images, host to host; percentiles by nearest rank; at most: the true p99, with 99 % "
+        "confidence; parity: largest error over the largest golden answer"
+    )
+    for loop, overhead in result.overhead.items():
+        yield (
+            f"of which the harness itself in {loop}: p50 {overhead.p50_ns} ns, p99 {overhead.p99_ns} ns for each call, "
+            "copying the image included"
+        )
+    for accuracy in result.accuracy:
+        yield from (f"WRONG {_subject(accuracy)}: {problem}" for problem in accuracy.problems)
+    for measurement in result.measurements:
+        word = {State.FAULT.value: "FAULT", State.FAIL.value: "WRONG"}.get(measurement.state, "note:")
+        yield from (f"{word} {_full_subject(measurement)}: {problem}" for problem in measurement.problems)
+    yield from _remarks(result.measurements)
+    if result.clock.wall_clock_step_s:
+        step_s = result.clock.wall_clock_step_s
+        yield f"note: the wall clock was set by {step_s:+.3f} s meanwhile; no figure depends on it"
+    yield from _skips(result.skipped)
+
+
+def _remarks(measurements: Sequence[Measurement]) -> Iterator[str]:
+    """What limits the trust in the figures."""
+    cold = [m for m in measurements if m.warm_up is not None and not m.warm_up.settled]
+    if cold:
+        names = ", ".join(map(_full_subject, cold))
+        yield f"note: not yet steady after the warm-up ({len(cold)} of {len(measurements)}): {names}"
+    drifts = {_full_subject(m): drift for m in measurements if (drift := _spread_of_medians(m)) is not None}
+    unsteady = [name for name, drift in drifts.items() if drift > UNSTEADY]
+    if unsteady:
+        worst = max(unsteady, key=lambda name: drifts[name])
+        yield (
+            f"note: medians of rounds differ by more than a factor of {UNSTEADY} on {len(unsteady)} of {len(drifts)} "
+            f"(most on {worst}, {drifts[worst]:.1f}): something else is running, or the clock changes"
+        )
+    refusals = {
+        f"{name} ({percentile.refused})": None
+        for m in measurements
+        if m.latency is not None
+        for name, percentile in m.latency.percentiles.items()
+        if percentile.refused and name in ("p50", "p99")
+    }
+    if refusals:
+        yield f"note: refused: {', '.join(refusals)}"
+
+
+def _spread_of_medians(measurement: Measurement) -> float | None:
+    """Largest over smallest median of the blocks."""
+    medians_ns = [block.p50_ns for block in measurement.blocks if block.p50_ns is not None]
+    return max(medians_ns) / max(min(medians_ns), 1) if medians_ns else None
+
+
+def _skips(skipped: Sequence[Skip]) -> Iterator[str]:
+    """A line for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for skip in skipped:
+        subject = skip.backend if skip.graph is None else f"{skip.graph} on {skip.backend}"
+        by_reason.setdefault(skip.reason.removeprefix(f"{skip.backend}: "), []).append(subject)
+    yield from (f"skipped {', '.join(subjects)}: {reason}" for reason, subjects in by_reason.items())
+
+
+def _subject(of: Measurement | Accuracy) -> str:
+    return f"{of.graph} on {of.backend}"
+
+
+def _full_subject(measurement: Measurement) -> str:
+    return f"{_subject(measurement)} ({measurement.scenario})"
