@@ -39,12 +39,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rate", type=float, default=100, help="frames a second")
     parser.add_argument("--log", default="run.daenrlog")
+    parser.add_argument("--force", action="store_true", help="replace the log of an earlier run")
     parser.add_argument("--cpu", type=int, help="the core that inference is to have for itself")
     options = parser.parse_args()
 
     with load(options.bundle) as model:
         header = LogHeader(model.manifest.sha256, "responses", (model.backend,), "latest", round(DEADLINE_MS * 1e6))
-        log = FrameLog(options.log, header=header, force=True)  # before the session, whose core it must not share
+        log = FrameLog(options.log, header=header, force=options.force)  # before the session, whose core it must not share
         with model.realtime("responses", keep_warm=True, cpu=options.cpu) as session:
             camera = SyntheticCamera(options.rate, jitter_ms=0.5, seconds=options.seconds)
             loop = ClosedLoop(session, camera, Stimulator(), deadline_ms=DEADLINE_MS, hook=power, fallback=OFF, log=log)

@@ -64,6 +64,11 @@ class Golden:
             expected = f"{dtype} ({', '.join(['N', *map(str, shape)])})"
             problem = f"holds {name} as {array.dtype} {array.shape}, and the manifest says {expected}"
             raise BundleError(self.source, problem, "export the bundle again from its checkpoint")
+        # A comparison with NaN is false, so an answer could neither pass nor fail.
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise BundleError(
+                self.source, f"holds NaN or infinity in {name}", "export the bundle again from its checkpoint"
+            )
         return array
 
 

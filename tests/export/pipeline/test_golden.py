@@ -106,3 +106,11 @@ def test_a_reference_that_is_missing_or_does_not_fit_is_an_error(arrays, change,
 )
 def test_the_sizes_that_are_checked_lie_in_the_range(batch, sizes):
     assert batch_sizes(batch) == sizes
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_reference_that_is_no_number_is_refused(arrays, value):
+    broken = arrays["encoder.features"].copy()
+    broken[2, 3, 4, 5] = value
+    with pytest.raises(BundleError, match=r"golden file: holds NaN or infinity in encoder\.features; export the bundle"):
+        Golden({"encoder.features": broken}).references(ENCODER)
