@@ -1,1 +1,7 @@
-"""Sources and sinks for the closed loop, each thin over a library that is an extra of its own."""
+"""Sources and sinks for the closed loop, each thin over a library that is an extra of its own (see docs/transports.md).
+
+    synthetic.SyntheticCamera                      a camera without hardware
+    zeromq.FrameReceiver, zeromq.AnswerPublisher   the rig's side; FrameSender and AnswerReceiver are the other
+    lsl.FrameInlet, lsl.ResponseOutlet             Lab Streaming Layer
+    video.VideoSource, folder.ImageFolder          files
+"""

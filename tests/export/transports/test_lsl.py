@@ -22,18 +22,9 @@ SMALL = TensorSpec("image", "float32", (1, 2, 3))
 PIXELS = TensorSpec("image", "uint8", (1, 2, 3))
 
 
-@pytest.fixture(scope="module")
-def pylsl(tmp_path_factory):
-    # Read once, when the library is first used: streams are to be found on this computer only.
-    config = tmp_path_factory.mktemp("lsl") / "lsl_api.cfg"
-    config.write_text("[multicast]\nResolveScope = machine\n[log]\nlevel = -2\n")
-    os.environ["LSLAPICFG"] = str(config)
-    pytest.importorskip("pylsl")
-    try:
-        import pylsl
-    except RuntimeError as error:
-        pytest.skip(f"pylsl finds no liblsl: {error}")
-    return pylsl
+@pytest.fixture
+def pylsl(lsl_on_this_computer):
+    return lsl_on_this_computer
 
 
 @pytest.fixture
