@@ -24,6 +24,7 @@ demo: install ## simulate, fit, export, verify and time a cae-fr2; everything la
 		--max-steps 1200 --force
 	$(BIN)/daenr-export --checkpoint $(DEMO)/cae_fr2.pt --trt --force
 	$(BIN)/daenr-bench run $(DEMO)/cae_fr2.daenr --checkpoint $(DEMO)/cae_fr2.pt --json $(DEMO)/results.json --force
+	$(BIN)/daenr-bench report $(DEMO)/results.json --html $(DEMO)/report.html --bundle $(DEMO)/cae_fr2.daenr --force
 
 test: install lint ## lint, then all tests; those that measure time run alone
 	@PYTHON=$(BIN)/python tests/doubles/install_pycuda.sh || echo 'pycuda could not be built: its tests will be skipped'

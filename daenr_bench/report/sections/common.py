@@ -1,0 +1,67 @@
+"""What sections share: names of scenarios, cells of tables, scales of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from daenr_bench.measurement import Latency, Measurement
+from daenr_bench.report import words
+from daenr_bench.report.blocks import Cell, Mark
+from daenr_bench.report.drawing.scales import Scale, around
+from daenr_bench.report.source import Source
+from daenr_common.verdict import Verdict
+
+SCENARIOS = {
+    "paced": "paced",
+    "paced-warm": "paced, kept warm",
+    "burst": "burst",
+    "soak": "soak",
+    "throughput": "throughput",
+    "cold": "cold start",
+    "loadgen-single-stream": "LoadGen SingleStream",
+    "loadgen-offline": "LoadGen Offline",
+}
+"""Names for readers, in the order in which they are shown."""
+
+_KINDS = {Verdict.PASS: "pass", Verdict.FAIL: "fail", Verdict.CANNOT_TELL: "cannot-tell"}
+
+
+def named(scenario: str) -> str:
+    """A scenario's name for readers."""
+    return SCENARIOS.get(scenario, scenario)
+
+
+def mark(word: str, verdict: Verdict) -> Mark:
+    """A verdict for a cell."""
+    return Mark(word, _KINDS[verdict])
+
+
+def state(m: Measurement) -> Cell:
+    """How a measurement ended; nothing to point out if it passed and is complete."""
+    if m.state == "pass" and m.complete:
+        return mark("pass", Verdict.PASS)
+    verdict = {"pass": Verdict.PASS, "fail": Verdict.FAIL, "fault": Verdict.FAIL}.get(m.state, Verdict.CANNOT_TELL)
+    return mark(f"{m.state}{'' if m.complete else ', incomplete'}", verdict)
+
+
+def times(label: str, values_ns: Iterable[float]) -> Scale:
+    """A logarithmic scale of nanoseconds that has a place for all values; its ticks name their unit."""
+    return around(label, values_ns, words.time, is_log=True)
+
+
+def p(latency: Latency | None, name: str) -> int | None:
+    """A percentile in nanoseconds; None if it was refused or there is no latency."""
+    found = latency.percentiles.get(name) if latency is not None else None
+    return found.value_ns if found is not None else None
+
+
+def bound(latency: Latency | None, name: str) -> int | None:
+    """The upper bound of a percentile."""
+    found = latency.percentiles.get(name) if latency is not None else None
+    return found.upper_bound_ns if found is not None else None
+
+
+def legend(source: Source, backends: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Backends with the class of their line, in the order of the result."""
+    shown = set(backends)
+    return tuple((source.style(name), name) for name in source.backends if name in shown)
