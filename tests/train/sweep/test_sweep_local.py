@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sweep_doubles import QUICK, cells_of, plan_of, sweep
 
-from daenr_train.data import write_npz
+from daenr_train.data import open_recording, write_npz
 from daenr_train.sweep.code_version import code_version
 from daenr_train.sweep.job import Job, Status
 from daenr_train.sweep.local import LocalEngine
@@ -33,7 +33,7 @@ def data(small_recording, tmp_path_factory):
     (folder / "grid.json").write_text(
         json.dumps({"models": MODELS, "regions": ["region1"], "seeds": 2, "settings": SETTINGS})
     )
-    sweep(folder / "expected", small_recording, cells_of(MODELS, seeds=(0, 1)), **SETTINGS)
+    sweep(folder / "expected", open_recording(folder / "recording.npz"), cells_of(MODELS, seeds=(0, 1)), **SETTINGS)
     return folder
 
 
