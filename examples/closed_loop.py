@@ -45,7 +45,8 @@ def main() -> int:
 
     with load(options.bundle) as model:
         header = LogHeader(model.manifest.sha256, "responses", (model.backend,), "latest", round(DEADLINE_MS * 1e6))
-        log = FrameLog(options.log, header=header, force=options.force)  # before the session, whose core it must not share
+        # Before the session, whose core it must not share.
+        log = FrameLog(options.log, header=header, force=options.force)
         with model.realtime("responses", keep_warm=True, cpu=options.cpu) as session:
             camera = SyntheticCamera(options.rate, jitter_ms=0.5, seconds=options.seconds)
             loop = ClosedLoop(session, camera, Stimulator(), deadline_ms=DEADLINE_MS, hook=power, fallback=OFF, log=log)
