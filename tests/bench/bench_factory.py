@@ -63,6 +63,7 @@ class FakeBackend:
         bundle: whose golden answers it gives.
         clock: that goes on.
         latency_ns: of a call, from its number (over all sessions) and the time in nanoseconds.
+        per_image_ns: what each image of a batch adds to it.
         spoil: makes other answers of the right ones, from the number of the call.
         reason: why it cannot run.
     """
@@ -74,6 +75,7 @@ class FakeBackend:
         latency_ns: Callable[[int, int], int] = lambda number, now_ns: 100_000,
         *,
         name: str = "fake",
+        per_image_ns: int = 0,
         spoil: Callable[[int, Array], Array] = lambda number, answer: answer,
         reason: str | None = None,
     ) -> None:
@@ -82,6 +84,7 @@ class FakeBackend:
         self._golden = Golden(Bundle.open(bundle).golden())
         self._clock = clock
         self._latency_ns = latency_ns
+        self._per_image_ns = per_image_ns
         self._spoil = spoil
         self._reason = reason
 
@@ -95,7 +98,7 @@ class FakeBackend:
 
         def answer(batch: Array) -> tuple[Array, ...]:
             number, self.calls = self.calls, self.calls + 1
-            self._clock.now_ns += self._latency_ns(number, self._clock.now_ns)
+            self._clock.now_ns += self._latency_ns(number, self._clock.now_ns) + self._per_image_ns * len(batch)
             asked = [number_of[image.tobytes()] for image in batch]
             return tuple(self._spoil(number, np.array(references[output.name][asked])) for output in spec.outputs)
 

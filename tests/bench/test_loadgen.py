@@ -1,0 +1,147 @@
+"""MLPerf's LoadGen, the real one, on engines of known time: its opinion and ours agree."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bench_factory import FakeBackend, FakeClock
+
+from daenr_bench.clocks import SYSTEM_CLOCK
+from daenr_bench.measurement import LoadGenRun, Measurement
+from daenr_bench.scenarios.burst import Burst
+from daenr_bench.scenarios.loadgen import Offline, SingleStream, read_summary
+from daenr_bench.scenarios.throughput import Throughput
+from daenr_bench.scenarios.tracks import Outcome
+from daenr_common.errors import DaenrError
+
+pytest.importorskip("mlperf_loadgen", reason="mlcommons-loadgen is not installed")
+
+Measure = Callable[..., Outcome]
+
+QUICK = 50
+
+
+def sleeping(latency_ms: float) -> Callable[[int, int], int]:
+    """An engine that really takes its time, and no processor; what it returns is for the fake clock."""
+
+    def latency_ns(_: int, __: int) -> int:
+        time.sleep(latency_ms / 1000)
+        return 0
+
+    return latency_ns
+
+
+def only(outcome: Outcome) -> Measurement:
+    (measurement,) = outcome.measurements
+    return measurement
+
+
+@pytest.mark.parametrize("scenario", [SingleStream(200, QUICK), Offline(200, QUICK)])
+def test_loadgen_runs_and_its_summary_is_read(
+    measure: Measure, shared_timed_bundle: Path, scenario: SingleStream | Offline, capfd: pytest.CaptureFixture[str]
+) -> None:
+    backend = FakeBackend(shared_timed_bundle, FakeClock(), sleeping(0.2))
+    measurement = only(measure(scenario, SYSTEM_CLOCK, backend))
+    assert (measurement.state, measurement.scenario) == ("pass", scenario.name)
+    assert measurement.timed_answers_compared >= 8
+    run = measurement.loadgen
+    assert run is not None
+    assert run.scenario == scenario.mlperf_name
+    assert run.samples >= 200
+    assert run.samples_per_s <= 5000 * 1.001
+    if isinstance(scenario, SingleStream):
+        assert run.percentiles_ns["p50"] >= 200_000
+        assert run.upper_bounds_ns["p90"] >= run.percentiles_ns["p90"]
+    else:
+        assert run.percentiles_ns == {}
+    assert capfd.readouterr().out == ""
+
+
+def test_wrong_answers_fail_and_errors_are_faults(measure: Measure, shared_timed_bundle: Path) -> None:
+    wrong = FakeBackend(shared_timed_bundle, FakeClock(), spoil=lambda number, answer: answer + (number >= 8))
+    failed = only(measure(SingleStream(200, QUICK), SYSTEM_CLOCK, wrong))
+    assert (failed.state, failed.loadgen) == ("fail", None)
+
+    def lost(number: int, answer: np.ndarray) -> np.ndarray:
+        if number > 1200:  # the warm-up has a thousand calls at most
+            raise RuntimeError("the device is lost")
+        return answer
+
+    died = only(
+        measure(SingleStream(200, QUICK), SYSTEM_CLOCK, FakeBackend(shared_timed_bundle, FakeClock(), spoil=lost))
+    )
+    assert (died.state, died.loadgen) == ("fault", None)
+    assert "the device is lost" in died.problems[0]
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("latency_ms", [2, 5])
+def test_single_stream_agrees_with_our_burst(measure: Measure, shared_timed_bundle: Path, latency_ms: float) -> None:
+    """Its median within 5 % of ours, its 90th percentile within 20 %: two runs, one after the other."""
+    backend = FakeBackend(shared_timed_bundle, FakeClock(), sleeping(latency_ms))
+    ours = only(measure(Burst(samples=200), SYSTEM_CLOCK, backend)).latency
+    theirs = only(measure(SingleStream(200, 300), SYSTEM_CLOCK, backend)).loadgen
+    assert ours is not None
+    assert theirs is not None
+    assert theirs.valid
+    for name, tolerance in (("p50", 0.05), ("p90", 0.2)):
+        assert theirs.percentiles_ns[name] == pytest.approx(ours.percentiles[name].value_ns, rel=tolerance)
+
+
+@pytest.mark.alone
+def test_offline_agrees_with_our_throughput(measure: Measure, shared_timed_bundle: Path) -> None:
+    """Images per second at the same batch size, within 10 %."""
+    backend = FakeBackend(shared_timed_bundle, FakeClock(), sleeping(5))
+    ours = only(measure(Throughput(batches=(1,), block_ns=200_000_000), SYSTEM_CLOCK, backend)).throughput
+    theirs = only(measure(Offline(200, 300), SYSTEM_CLOCK, backend)).loadgen
+    assert ours is not None
+    assert theirs is not None
+    assert theirs.samples_per_s == pytest.approx(ours.points[0].images_per_s, rel=0.1)
+
+
+SUMMARY = """\
+SUT name : PySUT
+Scenario : SingleStream
+Mode     : PerformanceOnly
+90.0th percentile latency (ns) : 196733
+Result is : INVALID
+  Min duration satisfied : NO
+Early Stopping Result:
+ * Processed at least 64 queries (1001).
+ * Would discard 77 highest latency queries.
+ * Early stopping 90.0th percentile estimate: 200218
+ * Early stopping 99.0th percentile estimate: 6679883
+
+QPS w/ loadgen overhead         : 3763.53
+QPS w/o loadgen overhead        : 3824.11
+
+50.00 percentile latency (ns)   : 183774
+90.00 percentile latency (ns)   : 196733
+95.00 percentile latency (ns)   : 207569
+97.00 percentile latency (ns)   : 223643
+99.00 percentile latency (ns)   : 3959423
+99.90 percentile latency (ns)   : 7014871
+samples_per_query : 1
+"""
+
+
+def test_a_summary_of_loadgen_6() -> None:
+    run = read_summary(SUMMARY)
+    assert run == LoadGenRun(
+        version=run.version,
+        scenario="SingleStream",
+        valid=False,
+        samples=1001,
+        percentiles_ns={"p50": 183774, "p90": 196733, "p95": 207569, "p99": 3959423, "p99.9": 7014871},
+        upper_bounds_ns={"p90": 200218, "p99": 6679883},
+        samples_per_s=3824.11,
+    )
+
+
+def test_another_file_is_no_summary() -> None:
+    with pytest.raises(DaenrError, match="LoadGen's summary: lacks its scenario"):
+        read_summary("SUT name : PySUT\n")
