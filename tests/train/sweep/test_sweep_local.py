@@ -81,11 +81,11 @@ def gone(pid):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
-def test_killed_at_any_moment_a_sweep_goes_on_to_the_same_table(data, tmp_path, seed, record_property):
+@pytest.mark.parametrize(("pattern", "count"), [("sweep.json", 1), ("fit.state", 1), ("scores.json", 3)])
+def test_killed_at_any_moment_a_sweep_goes_on_to_the_same_table(data, tmp_path, pattern, count, record_property):
     process = start(data, tmp_path / "r")
-    wait_for((tmp_path / "r" / "sweep.json").exists, process)
-    time.sleep(random.Random(seed).uniform(0, 8))
+    wait_for(lambda: len(list((tmp_path / "r").rglob(pattern))) >= count, process)
+    time.sleep(random.Random(count).uniform(0, 0.3))
     children = children_of(process.pid)
     process.kill()
     process.communicate()
