@@ -28,6 +28,7 @@ demo: install ## simulate, fit, export, verify and time a cae-fr2; everything la
 
 test: install lint ## lint, then all tests; those that measure time run alone
 	@PYTHON=$(BIN)/python tests/doubles/install_pycuda.sh || echo 'pycuda could not be built: its tests will be skipped'
+	@tests/doubles/install_chromium.sh || echo 'there is no browser: reports will not be opened'
 	$(PYTEST) -n 2 -m 'not alone'
 	$(PYTEST) -m alone
 

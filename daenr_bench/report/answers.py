@@ -21,6 +21,8 @@ LOOPS = {
 }
 """Scenarios on a schedule, and what the engine does in them."""
 
+_BEST_LAST = (Verdict.FAIL, Verdict.CANNOT_TELL, Verdict.PASS)
+
 WORDS = {Verdict.PASS: "yes", Verdict.FAIL: "no", Verdict.CANNOT_TELL: "cannot tell"}
 
 
@@ -92,25 +94,27 @@ def headline_of(answers: Sequence[Answer], quoted: Callable[[str], str] = str) -
     question = f"May I trust this engine at {words.rate(rate_hz)}?"
     if not answers:
         return Headline(question, Verdict.CANNOT_TELL, "Cannot tell.", "Nothing was measured.")
-    verdict = Verdict.PASS if any(a.verdict is Verdict.PASS for a in answers) else overall(a.verdict for a in answers)
-    best = min((answer for answer in answers if answer.verdict is verdict), key=_bound)
-    detail = " ".join(f"{quoted(best.backend)}{_in_loop(best)}: {best.reason} {best.timing}".split())
-    return Headline(question, verdict, _verdict_in_words(answers, quoted), detail)
+    backends = dict.fromkeys(answer.backend for answer in answers)
+    judged = {b: _by_loop([answer for answer in answers if answer.backend == b]) for b in backends}
+    all_verdicts = [verdict for verdicts in judged.values() for verdict in verdicts.values()]
+    # One engine that may be trusted is enough for a yes: its name is in the answer.
+    verdict = Verdict.PASS if Verdict.PASS in all_verdicts else overall(all_verdicts)
+    best = min((a for a in answers if judged[a.backend][_in_loop(a)] is verdict), key=_bound)
+    detail = f"{quoted(best.backend)}{_in_loop(best)}: {best.reason} {best.timing}".strip()
+    return Headline(question, verdict, _verdict_in_words(judged, quoted), detail)
 
 
-def _verdict_in_words(answers: Sequence[Answer], quoted: Callable[[str], str]) -> str:
+def _verdict_in_words(judged: dict[str, dict[str, Verdict]], quoted: Callable[[str], str]) -> str:
     """Which engines may be trusted, which only in one of their loops, which not, and for which nobody can tell."""
     found: dict[str, list[str]] = {"yes": [], "partly": [], "no": [], "unknown": []}
-    for backend in dict.fromkeys(answer.backend for answer in answers):
-        mine = [answer for answer in answers if answer.backend == backend]
-        verdicts = {answer.verdict for answer in mine}
-        if verdicts == {Verdict.PASS}:
+    for backend, verdicts in judged.items():
+        trusted = [loop.strip() for loop, verdict in verdicts.items() if verdict is Verdict.PASS]
+        if len(trusted) == len(verdicts):
             found["yes"].append(quoted(backend))
-        elif Verdict.PASS in verdicts:
-            loops = [_in_loop(answer).strip() for answer in mine if answer.verdict is Verdict.PASS]
-            found["partly"].append(f"{quoted(backend)} only {words.listed(list(dict.fromkeys(loops)), 'or')}")
+        elif trusted:
+            found["partly"].append(f"{quoted(backend)} only {words.listed(trusted, 'or')}")
         else:
-            found["no" if Verdict.FAIL in verdicts else "unknown"].append(quoted(backend))
+            found["no" if Verdict.FAIL in verdicts.values() else "unknown"].append(quoted(backend))
     if not any(found[kind] for kind in ("yes", "partly", "unknown")):
         return "No."
     if not any(found[kind] for kind in ("yes", "partly", "no")):
@@ -120,6 +124,15 @@ def _verdict_in_words(answers: Sequence[Answer], quoted: Callable[[str], str]) -
     sentences += [f"Not with {words.listed(found['no'], 'or')}."] if found["no"] else []
     sentences += [f"Cannot tell for {words.listed(found['unknown'])}."] if found["unknown"] else []
     return " ".join(sentences)
+
+
+def _by_loop(answers: Sequence[Answer]) -> dict[str, Verdict]:
+    """One verdict for each loop of a backend, however often it was measured: the worst."""
+    found: dict[str, Verdict] = {}
+    for answer in answers:
+        loop = _in_loop(answer)
+        found[loop] = min(found.get(loop, answer.verdict), answer.verdict, key=_BEST_LAST.index)
+    return found
 
 
 def _in_loop(answer: Answer) -> str:
@@ -202,11 +215,11 @@ def _timing(latency: Latency | None) -> str:
 def _caveats(m: Measurement) -> tuple[str, ...]:
     found = []
     if not m.complete:
-        found.append("cut short: not all frames were measured")
+        found.append("was cut short: not all frames were measured")
     if m.warm_up is not None and not m.warm_up.settled:
         found.append("had not settled after its warm-up")
     if m.timed_answers_compared == 0:
-        found.append("no answer of a timed call was compared")
+        found.append("has no timed answer that was compared")
     return tuple(found)
 
 

@@ -105,7 +105,8 @@ def _skips(source: Source) -> list[str]:
         if m.problems
     ]
     lines = [
-        f"- {code(skip.backend)}{f' ({code(skip.graph)})' if skip.graph else ''}: {code(skip.reason)}"
+        f"- {code(skip.backend)}{f' ({code(skip.graph)})' if skip.graph else ''}: "
+        f"{code(skip.reason.removeprefix(f'{skip.backend}: '))}"
         for skip in result.skipped
     ]
     parts = ["#### What went wrong", "\n".join(dead)] if dead else []

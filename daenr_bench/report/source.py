@@ -52,6 +52,8 @@ class Source:
         due_ns, end_ns = found
         if due_ns is None or end_ns is None or due_ns.ndim != 1 or due_ns.shape != end_ns.shape or not due_ns.size:
             return None
+        if due_ns.dtype != np.int64 or end_ns.dtype != np.int64:
+            return None
         return due_ns, end_ns
 
     @property

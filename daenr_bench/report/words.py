@@ -7,6 +7,9 @@ import math
 NONE = "–"
 """Where there is no figure."""
 
+_SPACE = "\u00a0"
+"""Between a figure and its unit: it does not break."""
+
 _UNITS = (("s", 1e9), ("ms", 1e6), ("µs", 1e3))
 _LONG = (("h", 3600), ("min", 60))
 _SIZES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
@@ -18,8 +21,8 @@ def time(value_ns: float | None) -> str:
         return NONE
     for unit, size in _UNITS:
         if abs(value_ns) >= 0.9995 * size:
-            return f"{digits(value_ns / size)} {unit}"
-    return f"{value_ns:.0f} ns"
+            return f"{digits(value_ns / size)}{_SPACE}{unit}"
+    return f"{value_ns:.0f}{_SPACE}ns"
 
 
 def microseconds(value_ns: float | None) -> str:
@@ -58,8 +61,8 @@ def duration(value_s: float) -> str:
     """A long time: `20 s`, `90 min`, `12 h`."""
     for unit, amount in _LONG:
         if value_s >= 2 * amount:
-            return f"{value_s / amount:.3g} {unit}"
-    return f"{value_s:.3g} s"
+            return f"{value_s / amount:.3g}{_SPACE}{unit}"
+    return f"{value_s:.3g}{_SPACE}s"
 
 
 def plain(value: float) -> str:
@@ -74,20 +77,20 @@ def count(number: int) -> str:
 
 def share(value: float) -> str:
     """A share as a percentage: `0.3 %`."""
-    return f"{digits(100 * value)} %"
+    return f"{digits(100 * value)}{_SPACE}%"
 
 
 def rate(value_hz: float) -> str:
     """A rate: `100 Hz`."""
-    return f"{digits(value_hz)} Hz"
+    return f"{digits(value_hz)}{_SPACE}Hz"
 
 
 def size(value_bytes: float) -> str:
     """An amount of memory: `12.5 MiB`."""
     for unit, amount in _SIZES:
         if abs(value_bytes) >= amount:
-            return f"{digits(value_bytes / amount)} {unit}"
-    return f"{value_bytes:.0f} B"
+            return f"{digits(value_bytes / amount)}{_SPACE}{unit}"
+    return f"{value_bytes:.0f}{_SPACE}B"
 
 
 def listed(names: list[str], last: str = "and") -> str:

@@ -73,18 +73,21 @@ def _line(source: Source, m: Measurement, y: Scale) -> Chart:
         place = chart.x(at * period_s)
         chart.add(element("line", x1=place, x2=place, y1=chart.y_ends[0], y2=chart.y_ends[1], class_="pause"))
     chart.level(paced.deadline_ns, f"deadline {words.time(paced.deadline_ns)}")
-    strokes, medians = [], []
+    strokes: list[str] = []
+    medians: list[list[Point]] = [[]]
     for part in columns(latency_ns):
         answered = latency_ns[part][latency_ns[part] >= 0]
         if answered.size:
             middle = (part.start + part.stop) / 2 * period_s
             low, high = chart.y(float(answered.min())), chart.y(float(answered.max()))
             strokes.append(f"M{chart.x(middle):.1f} {low + 0.5:.1f}V{high - 0.5:.1f}")
-            medians.append((middle, float(np.median(answered))))
+            medians[-1].append((middle, float(np.median(answered))))
+        elif medians[-1]:
+            medians.append([])
     style = source.style(m.backend)
     chart.add(element("path", element("title", description), d="".join(strokes), class_=f"strokes {style}"))
-    if medians:
-        chart.line(medians, "median", "median of each stretch")
+    for points in filter(None, medians):
+        chart.line(points, "median", "median of each stretch")
     _misses(chart, is_missed, period_s)
     return chart
 

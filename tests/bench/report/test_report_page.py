@@ -1,0 +1,237 @@
+"""The page as a document: what stands in it, that nothing from a file becomes markup, and that nothing is fetched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import report_factory as factory
+from report_factory import burst, paced, result_of, right, written, wrong
+
+from daenr_bench.measurement import Measurement
+from daenr_bench.report.golden import GoldenCheck, Neurons, Pictures
+from daenr_bench.report.page import html_page
+from daenr_bench.report.source import Source, read_source
+from daenr_bench.result_files import Report
+
+_VOID = {"meta", "link", "img", "br", "hr"}
+
+
+class Page(HTMLParser):
+    """A page's elements and texts; fails where tags do not close in the order in which they opened."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] != "style" and data.strip():
+            self.texts.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for found, attributes in self.elements if found == tag]
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def page_of(report: Report, golden: GoldenCheck | None = None) -> Page:
+    return Page(html_page(Source(report.result, report.samples, None, golden)))
+
+
+@pytest.fixture(scope="module")
+def whole() -> Page:
+    return page_of(factory.everything())
+
+
+def test_verdicts_come_first(whole: Page) -> None:
+    text = whole.text
+    assert text.index("May I trust this engine at 100 Hz?") < text.index("Yes, with onnxruntime or openvino")
+    assert "With torch only when kept warm between frames." in text
+    assert text.index("Every engine's answer") < text.index("Paced against burst")
+    assert "Verdict of the whole run" in text
+
+
+def test_every_scenario_has_its_section(whole: Page) -> None:
+    idents = [attributes["id"] for attributes in whole.all("section")]
+    assert idents == [
+        "verdict", "paced-against-burst", "distributions", "frames", "jitter", "accuracy", "throughput", "cold-start",
+        "soak", "loadgen", "skipped", "machine",
+    ]  # fmt: skip
+    linked = {attributes["href"] for attributes in whole.all("a")}
+    assert {f"#{ident}" for ident in idents} <= linked
+
+
+def test_it_needs_nothing_from_elsewhere(whole: Page) -> None:
+    tags = {tag for tag, _ in whole.elements}
+    assert not tags & {"script", "iframe", "object", "embed", "form", "base"}
+    for _, attributes in whole.elements:
+        for name, value in attributes.items():
+            assert not name.startswith("on")
+            assert name in ("xmlns",) or not re.search(r"https?:|//", value or ""), (name, value)
+            if name in ("src", "href"):
+                assert (value or "").startswith(("#", "data:"))
+    (policy,) = [a for a in whole.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy["content"] == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def test_it_can_be_read_without_eyes_and_without_colours(whole: Page) -> None:
+    charts = [svg for svg in whole.all("svg") if svg.get("aria-hidden") != "true"]
+    assert len(charts) > 20
+    ids = [attributes["id"] for _, attributes in whole.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for svg in charts:
+        assert svg["role"] == "img"
+        assert set((svg["aria-labelledby"] or "").split()) <= set(ids)
+    for th in whole.all("th"):
+        assert th["scope"] in ("col", "row")
+    assert len(whole.all("caption")) == len(whole.all("table"))
+    assert whole.all("html") == [{"lang": "en"}]
+    assert len(whole.all("h1")) == 1
+    badges = [attributes for attributes in whole.all("span") if "badge" in (attributes.get("class") or "")]
+    assert badges
+    assert re.search(r"\bno\b", whole.text)
+
+
+def test_axes_have_units(whole: Page) -> None:
+    text = whole.text
+    for label in (
+        "100 µs",
+        "1 ms",
+        "10 ms",
+        "time on the schedule, s",
+        "images per second",
+        "memory of the process, MiB",
+        "time, min",
+    ):
+        assert label in text
+
+
+def test_the_size_is_bounded(tmp_path: Path) -> None:
+    frames = 50_000
+    long = [burst(graph, backend, n=frames) for graph in factory.GRAPHS[:3] for backend in factory.BACKENDS]
+    long += [paced(backend=backend, frames=2 * frames, late=frames // 3) for backend in factory.BACKENDS]
+    report = result_of(long)
+    assert len(html_page(Source(report.result, report.samples, None))) < 500_000
+
+
+HOSTILE = "<script>alert(1)</script>\"><img src=x onerror=alert(1)>{{ 7*7 }}'&`|"
+
+
+def hostile(m: Measurement) -> Measurement:
+    return replace(
+        m,
+        graph=m.graph + HOSTILE,
+        backend=m.backend + HOSTILE,
+        timing_boundary=HOSTILE,
+        problems=(HOSTILE,),
+        state="fault",
+    )
+
+
+def test_nothing_from_a_file_becomes_markup() -> None:
+    report = factory.everything()
+    result = report.result
+    names = {"fault": hostile(burst()[0]), "paced": replace(hostile(paced()[0]), state="pass", problems=())}
+    images = np.zeros((2, 32, 32))
+    golden = GoldenCheck(
+        HOSTILE,
+        HOSTILE,
+        Neurons((HOSTILE, "b"), np.array([1e-7, 0.0]), np.array([0.9, np.nan]), 64),
+        Pictures(images, images, images),
+    )
+    spoiled = replace(
+        result,
+        bundle=replace(result.bundle, name=HOSTILE, model=HOSTILE),
+        started_at=HOSTILE,
+        settings=replace(result.settings, percentile_definition=HOSTILE, scenarios={HOSTILE: {HOSTILE: HOSTILE}}),
+        overhead={HOSTILE: result.overhead["burst"]},
+        reference_backend=HOSTILE,
+        accuracy=(*result.accuracy, right(HOSTILE, HOSTILE, problems=(HOSTILE,), parity={HOSTILE: {"cosine": 1.0}})),
+        measurements=(*result.measurements, *names.values()),
+        skipped=(replace(result.skipped[0], backend=HOSTILE, graph=HOSTILE, reason=HOSTILE),),
+        machine=replace(result.machine, processor=HOSTILE, system=HOSTILE, gpu=HOSTILE, governor=HOSTILE),
+        packages={HOSTILE: HOSTILE},
+    )
+    page = page_of(replace(report, result=spoiled), golden)
+    assert not page.all("script")
+    assert {image["src"][:15] for image in page.all("img") if image["src"]} == {"data:image/png;"}
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+    assert "{{ 7*7 }}" in page.text
+    assert page.text.count("<script>alert(1)</script>") > 20
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: result_of([burst()], complete=False), "interrupted: not all was measured"),
+        (lambda: result_of([burst()], [right(), wrong("joint")]), "Answers are wrong, so there is no latency: joint"),
+        (lambda: result_of([(replace(burst()[0], state="fault", problems=("x",)), {})]), "Died while it was measured"),
+        (lambda: result_of([(replace(burst()[0], state="cannot tell", latency=None), {})]), "Cannot tell."),
+        (lambda: result_of([(replace(paced()[0], complete=False), paced()[1])]), "pass, incomplete"),
+        (lambda: result_of([], []), "Nothing was measured."),
+    ],
+)  # fmt: skip
+def test_states_are_said_in_words(make: Callable[[], Report], words: str) -> None:
+    assert words in page_of(make()).text
+
+
+def test_without_samples_it_says_so_and_draws_what_the_json_has(tmp_path: Path) -> None:
+    path = written(result_of([burst(), paced()]), tmp_path)
+    (tmp_path / "results.samples.npz").unlink()
+    page = Page(html_page(read_source(path)))
+    assert "Without raw samples: results.samples.npz is not beside the result" in page.text
+    assert "distributions" in [attributes["id"] for attributes in page.all("section")]
+    drawn = [attributes for attributes in page.all("path") if "line s0" in (attributes.get("class") or "")]
+    assert len(drawn) >= 2
+    assert "Time line of" not in page.text
+
+
+def test_neurons_and_pictures_are_shown() -> None:
+    rng = np.random.default_rng(0)
+    neurons = Neurons(("n1", "n2", "n3"), np.array([1e-7, 0.0, 3e-7]), np.array([1 - 1e-12, 1.0, np.nan]), 64)
+    original = rng.uniform(-1, 1, (4, 32, 32))
+    page = page_of(
+        result_of([burst()]), GoldenCheck("openvino", None, neurons, Pictures(original, original * 0.5, original * 0.5))
+    )
+    assert "1 hardly respond to these images" in page.text
+    assert "answered by openvino when this page was made" in page.text
+    alts = [attributes["alt"] for attributes in page.all("img")]
+    assert len(alts) == 12
+    assert alts[0] == "original of image 1"
+    assert "golden reconstruction of image 4" in alts
+    assert "PSNR to the original, dB" in page.text
+    no_engine = page_of(result_of([burst()]), GoldenCheck(None, "no backend", None, Pictures(original, original, None)))
+    assert "no engine can answer on this machine. no backend" in no_engine.text
+    assert len(no_engine.all("img")) == 8
+
+
+def test_a_result_of_version_1_is_shown(tmp_path: Path) -> None:
+    made, arrays = burst()
+    assert made.latency is not None
+    old = replace(made, latency=replace(made.latency, histogram=None))
+    text = page_of(result_of([(old, arrays)])).text
+    assert "Latency distributions" in text
+    assert "Cannot tell." in text
