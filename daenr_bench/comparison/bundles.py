@@ -20,6 +20,7 @@ from daenr_bench.machine import this_machine
 from daenr_bench.packages import installed
 from daenr_bench.result import Skip
 from daenr_bench.run import RIG_GRAPH
+from daenr_bench.scenarios.calling import quiet_gc
 from daenr_bench.scenarios.tracks import Bench
 from daenr_common.errors import BundleError
 from daenr_export.bundle import Bundle
@@ -51,7 +52,8 @@ def compare_bundles(
         )
         for backend, cells in races.items()
     }
-    complete = decide(list(contests.values()), looks)
+    with quiet_gc():
+        complete = decide(list(contests.values()), looks)
     pairs |= {backend: race.pair(complete=complete) for backend, race in contests.items()}
     return Comparison(
         base=_side(bundles[0], started_at),

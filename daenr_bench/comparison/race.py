@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,6 @@ from daenr_bench.comparison.looks import Looks
 from daenr_bench.comparison.rounds import Timed, Timer, order
 from daenr_bench.comparison.samples import Samples
 from daenr_bench.progress import Bar
-from daenr_bench.scenarios.calling import quiet_gc
 from daenr_bench.scenarios.tracks import Bench
 from daenr_common.errors import DaenrError
 from daenr_export.runtime.protocol import GraphSource
@@ -168,13 +168,14 @@ class Race:
                 with _blamed_on(side):
                     session = stack.enter_context(self.cells[side].opened_on.open(self.graphs[side]()))
                     sides[side] = replace(self.cells[side], session=session)
-            with quiet_gc():
-                ready = {}
-                for side, cell in sides.items():
-                    with _blamed_on(side):
-                        bench = self.benches[side]
-                        ready[side] = self.timer.prepare(cell, bench, [bench.seed, number, side])
-                for side in turns:
-                    with _blamed_on(side):
-                        ready[side].go_on()
+            # What earlier rounds left behind; all that is older is frozen (`quiet_gc` around the whole comparison).
+            gc.collect()
+            ready = {}
+            for side, cell in sides.items():
+                with _blamed_on(side):
+                    bench = self.benches[side]
+                    ready[side] = self.timer.prepare(cell, bench, [bench.seed, number, side])
+            for side in turns:
+                with _blamed_on(side):
+                    ready[side].go_on()
             return [ready[side].timed() for side in range(len(SIDES))]

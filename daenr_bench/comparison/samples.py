@@ -15,6 +15,7 @@ from daenr_bench.statistics.percentiles import min_samples
 FEWEST_ROUNDS = 5
 TAIL, TAIL_LEVEL = "p99", 0.99
 _SHORTEST_NS = 1.0
+_NEARLY = 1 - 1e-9  # a mean of logarithms of equal times is not quite their own
 
 
 @dataclass
@@ -92,7 +93,7 @@ class Samples:
         reason = ""
         if effect is Effect.CANNOT_TELL:
             reason = "the interval holds a limit: the machine is too noisy for so few rounds, or the effect is near it"
-        if self.unanswered_ns is not None and min(base_ns, head_ns) >= self.unanswered_ns:
+        if self.unanswered_ns is not None and min(base_ns, head_ns) > self.unanswered_ns * _NEARLY:
             effect, reason = Effect.CANNOT_TELL, "neither keeps the rate; choose a lower one"
         return Line(figure, effect.value, reason, base_ns, head_ns, interval.ratio, interval.low, interval.high, margin)
 

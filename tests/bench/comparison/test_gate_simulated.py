@@ -1,8 +1,9 @@
-"""How often the gate is wrong, on simulated machines: serially correlated noise, drift, spikes, stalls, luck of memory."""
+"""How often the gate is wrong, on simulated machines: correlated noise, drift, spikes, stalls, luck with memory."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -84,23 +85,23 @@ def p50_of(contests: list[SimulatedContest]) -> Counter[str]:
     ("effect", "expected"), [(0.0, "same"), (0.15, "slower"), (-0.15, "faster")], ids=["identical", "+15 %", "-15 %"]
 )
 def test_at_least_nineteen_of_twenty_verdicts_are_right(
-    effect: float, expected: str, record_property: pytest.FixtureRequest
+    effect: float, expected: str, record_property: Callable[[str, object], None]
 ) -> None:
-    contests = simulate(100, effect)
+    contests = simulate(60, effect)
     found = p50_of(contests)
-    record_property("verdicts on p50", dict(found))  # type: ignore[operator]
-    record_property("mean rounds", float(np.mean([c.samples.rounds for c in contests])))  # type: ignore[operator]
-    assert found[expected] >= 95
+    record_property("verdicts on p50", dict(found))
+    record_property("mean rounds", float(np.mean([c.samples.rounds for c in contests])))
+    assert found[expected] >= 57
     assert set(found) <= {expected, "cannot tell"}
 
 
 @pytest.mark.parametrize(("effect", "wrong"), [(0.049, "slower"), (0.051, "same")])
 def test_an_effect_at_the_limit_is_not_decided_wrongly_by_looking_often(
-    effect: float, wrong: str, record_property: pytest.FixtureRequest
+    effect: float, wrong: str, record_property: Callable[[str, object], None]
 ) -> None:
-    found = p50_of(simulate(60, effect))
-    record_property("verdicts on p50", dict(found))  # type: ignore[operator]
-    assert found[wrong] <= 4  # 5 % are promised; 4 of 60 or fewer come with 82 % at exactly that
+    found = p50_of(simulate(40, effect))
+    record_property("verdicts on p50", dict(found))
+    assert found[wrong] <= 4  # at 5 %, which is promised, more than 4 of 40 come with 5 % probability
 
 
 def test_a_machine_too_noisy_is_cannot_tell_after_the_last_round() -> None:
