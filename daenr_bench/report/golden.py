@@ -16,12 +16,12 @@ from daenr_export.bundle.golden import Golden, key
 from daenr_export.runtime import registry
 from daenr_export.runtime.model import Model, load
 from daenr_export.specs import Array
-from daenr_export.verification.parity import answer_all
+from daenr_export.verification.parity import TOLERANCES, answer_all, is_scored
 
 PICTURES = 8
 """Images that are shown."""
 
-_FLAT = 1e-3
+_FEWEST_IMAGES = 3
 
 Floats = NDArray[np.float64]
 
@@ -138,12 +138,12 @@ def _ids(ids: Sequence[str], reference: Floats) -> tuple[str, ...]:
 
 
 def _correlation(answer: Floats, reference: Floats) -> Floats:
-    """Pearson correlation of each column; NaN for a column that is flat."""
+    """Pearson correlation of each column; NaN where it would say nothing."""
+    scored = is_scored(reference, TOLERANCES["fp32"].flat) & (len(reference) >= _FEWEST_IMAGES)
     a, r = answer - answer.mean(axis=0), reference - reference.mean(axis=0)
-    is_flat = reference.std(axis=0) <= _FLAT * np.maximum(np.abs(reference).max(axis=0), 1e-12)
-    norms = np.sqrt((a**2).sum(axis=0) * (r**2).sum(axis=0))
-    is_flat |= norms == 0
-    return np.where(is_flat, np.nan, (a * r).sum(axis=0) / np.where(is_flat, 1, norms))
+    # An answer that does not vary at all correlates with nothing.
+    norms = np.maximum(np.linalg.norm(a, axis=0) * np.linalg.norm(r, axis=0), np.finfo(np.float64).tiny)
+    return np.where(scored, (a * r).sum(axis=0) / norms, np.nan)
 
 
 def _pictures(bundle: Bundle, model: Model | None) -> Pictures | None:

@@ -19,6 +19,7 @@ from daenr_common.files import sha256_of
 from daenr_export.graphs.names import in_order
 
 _MOST_BYTES = 2**30
+_COLOURS = 8
 
 Samples = Mapping[str, NDArray[np.int64]]
 
@@ -70,7 +71,8 @@ class Source:
 
     def style(self, backend: str) -> str:
         """The class of a backend's colour and line: the same in all charts."""
-        return f"s{self.backends.index(backend) % 8}"
+        again, index = divmod(self.backends.index(backend), _COLOURS)
+        return f"s{index} again" if again else f"s{index}"
 
     def of(self, *scenarios: str) -> list[Measurement]:
         """Measurements of scenarios, by graph and backend."""

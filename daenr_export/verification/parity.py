@@ -186,8 +186,7 @@ def correlations(answer: Array, reference: Array, flat: float) -> dict[str, floa
     """
     if len(reference) < 3:
         return {}
-    largest = np.abs(reference).max(0)
-    scored = reference.std(0) > np.maximum(flat * largest, _FLAT_IN_POPULATION * largest.max(initial=0.0))
+    scored = is_scored(reference, flat)
     counts: dict[str, float] = {"neurons_scored": int(scored.sum()), "neurons_flat": int((~scored).sum())}
     if not scored.any():
         return counts
@@ -195,6 +194,20 @@ def correlations(answer: Array, reference: Array, flat: float) -> dict[str, floa
     # An answer that does not vary at all correlates with nothing.
     norms = np.maximum(np.linalg.norm(a, axis=0) * np.linalg.norm(r, axis=0), np.finfo(np.float64).tiny)
     return {"correlation": float(((a * r).sum(0) / norms).min()), **counts}
+
+
+def is_scored(reference: Array, flat: float) -> NDArray[np.bool_]:
+    """Which neurons vary enough over images to have a correlation, `(M,)`; see `Tolerance.flat`.
+
+    Args:
+        reference: `(N, M)`.
+        flat: see `Tolerance`.
+    """
+    largest = np.abs(reference).max(0)
+    scored: NDArray[np.bool_] = reference.std(0) > np.maximum(
+        flat * largest, _FLAT_IN_POPULATION * largest.max(initial=0.0)
+    )
+    return scored
 
 
 def psnr_db(answer: Array, reference: Array) -> float:
