@@ -43,18 +43,19 @@ def main(bundle: str, log_path: str, special: str) -> None:
     if special == "fifo":
         session_options["priority"] = "fifo"
     with daenr_export.load(bundle, backend="onnxruntime") as model:
-        header = LogHeader(model.manifest.sha256, "responses", (model.backend,), "latest", 10**9)
+        header = LogHeader(model.manifest.sha256, "responses", (model.backend,), "fifo", 10**9)
         log = FrameLog(Path(log_path), header=header)
         answered = 0
 
         def sink(answer: daenr_export.Answer) -> None:
             nonlocal answered
             answered += 1
-            if answered == 20:
+            if answered == 20 and special != "stuck hook":
                 say(running=True, cores=sorted(os.sched_getaffinity(0)), policy=os.sched_getscheduler(0))
 
         def hook(frame: daenr_export.Frame, outputs: Any) -> Any:
-            if special == "stuck hook" and frame.id == 30:
+            if special == "stuck hook" and frame.id == 20:
+                say(running=True)
                 threading.Event().wait()
             return outputs
 
@@ -68,6 +69,8 @@ def main(bundle: str, log_path: str, special: str) -> None:
                 blocked_source() if special == "blocked source" else SyntheticCamera(rate_hz=200),
                 sink,
                 deadline_ms=1000,
+                policy="fifo",  # so that a busy machine drops none of the frames that the tests wait for
+                queue=1000,
                 hook=hook,
                 log=log,
             )

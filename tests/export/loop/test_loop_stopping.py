@@ -154,7 +154,7 @@ def test_the_process_is_as_it_was() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert sys.getswitchinterval() == interval
     assert gc.callbacks == callbacks
-    assert set(threading.enumerate()) == threads
+    assert set(threading.enumerate()) <= threads  # those that other tests left behind may end meanwhile
 
 
 def test_two_loops_in_one_process_keep_apart() -> None:
