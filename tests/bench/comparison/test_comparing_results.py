@@ -170,10 +170,9 @@ def test_a_run_that_was_interrupted_early_holds_too_little(measure: Measure) -> 
 
 
 def test_what_one_does_not_hold_is_refused(measure: Measure) -> None:
-    base, head = (
-        measure("base", constant(1000), scenarios=(Burst(samples=50), Paced(samples=50))),
-        measure("head", constant(1000), scenarios=(Burst(samples=50),)),
-    )
+    burst, paced = Burst(samples=50), Paced(samples=50)
+    base = measure("base", constant(1000), scenarios=(burst, paced))
+    head = measure("head", constant(1000), scenarios=(burst,))
     refusals = [
         ({"backends": ["openvino"]}, r"base\.json: holds no burst of the graph responses on openvino, but on fake; "),
         (
