@@ -1,10 +1,11 @@
-"""What a comparison found out: each class here is one object of its JSON file."""
+"""What a comparison found out: each class is one object of its JSON file (`comparison.schema.json`)."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from enum import Enum
+from importlib.resources import files
 from typing import Any
 
 from daenr_bench.comparison.effect import Effect
@@ -181,3 +182,9 @@ class Comparison:
         pairs = [encode(pair) | {"verdict": pair.verdict.value} for pair in self.pairs]
         document = encode(self) | {"pairs": pairs, "verdict": self.verdict.value, "word": self.word}
         return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the file."""
+    document: dict[str, Any] = json.loads((files(__package__) / "comparison.schema.json").read_text("utf-8"))
+    return document

@@ -94,7 +94,7 @@ class Samples:
         if effect is Effect.CANNOT_TELL:
             reason = "the interval holds a limit: the machine is too noisy for so few rounds, or the effect is near it"
         if self.unanswered_ns is not None and min(base_ns, head_ns) > self.unanswered_ns * _NEARLY:
-            effect, reason = Effect.CANNOT_TELL, "neither keeps the rate; choose a lower one"
+            effect, reason = Effect.CANNOT_TELL, "neither answers before the next frame is due; choose a lower rate"
         return Line(figure, effect.value, reason, base_ns, head_ns, interval.ratio, interval.low, interval.high, margin)
 
 

@@ -6,12 +6,15 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from two_bundles import TwoSpeeds, constant
 
 from daenr_bench.cli import main
+from daenr_bench.comparison.document import schema
+from daenr_bench.result import schema as result_schema
 from daenr_export.runtime import registry
 from daenr_export.runtime.registry import BackendStatus
 
@@ -70,6 +73,19 @@ def test_two_real_bundles_are_compared_from_end_to_end(invoke: Invoke, bundles: 
     assert "| onnxruntime | p50 " in text
     assert_one_line(invoke(*arguments, "--json", "out.json"), "out.json: exists already", "--force")
     assert invoke(*arguments, "--json", "out.json", "--force").exit_code == 0
+
+
+def test_every_object_of_the_schema_says_all_that_it_may_hold() -> None:
+    def check(rule: dict[str, Any]) -> None:
+        if "properties" in rule:
+            assert rule["additionalProperties"] is False
+            assert sorted(rule["required"]) == sorted(rule["properties"])
+        parts = [*rule.get("properties", {}).values(), *rule.get("$defs", {}).values(), rule.get("items")]
+        for part in filter(None, parts):
+            check(part)
+
+    check(schema())
+    assert schema()["properties"]["machine"] == result_schema()["$defs"]["machine"]
 
 
 @pytest.mark.parametrize(("head_ns", "word", "code"), [(90_000, "faster", 0), (115_000, "slower", 1)])

@@ -218,7 +218,7 @@ def test_paced_frames_that_are_never_answered_count(bundles: Bundles, base_ns: i
     assert pair.word == word
     p50, p99 = pair.lines
     if word == "cannot tell":
-        assert p50.reason == p99.reason == "neither keeps the rate; choose a lower one"
+        assert p50.reason == p99.reason == "neither answers before the next frame is due; choose a lower rate"
     elif head_ns < 10_000_000:
         assert p50.ratio == pytest.approx(head_ns / base_ns)
         assert p99.effect == word

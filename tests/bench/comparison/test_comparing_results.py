@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bench_factory import FakeBackend, FakeClock
-from two_bundles import CRITERIA, Latency, constant
+from two_bundles import CRITERIA, Latency, checked, constant
 
 import daenr_bench
 from daenr_bench import benchmark
@@ -50,7 +50,7 @@ def measure(shared_timed_bundle: Path, tmp_path: Path) -> Measure:
 
 
 def of(base: Path, head: Path, **options: Any) -> Comparison:
-    return compare(base, head, plan=Plan(**{"criteria": CRITERIA, **options}))
+    return checked(compare(base, head, plan=Plan(**{"criteria": CRITERIA, **options})))
 
 
 def only(comparison: Comparison) -> Pair:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 from bench_factory import FakeBackend, FakeClock
+from jsonschema import Draft202012Validator
 
 from daenr_bench.comparison import Comparison, Criteria, Plan, compare
+from daenr_bench.comparison.document import schema
 from daenr_bench.comparison.rounds import BurstTimer
 from daenr_common.errors import BackendUnavailableError
 from daenr_export.runtime.protocol import GraphSource
@@ -76,4 +79,11 @@ class TwoSpeeds:
 def run(bundles: tuple[Path, Path], backend: TwoSpeeds, plan: Plan | None = None, **options: object) -> Comparison:
     plan = plan or Plan(QUICK, criteria=CRITERIA)
     given = {"backends": [backend], "graph": "responses", **options}
-    return compare(*bundles, plan=plan, clock=backend.clock, **given)  # type: ignore[arg-type]
+    return checked(compare(*bundles, plan=plan, clock=backend.clock, **given))  # type: ignore[arg-type]
+
+
+def checked(comparison: Comparison) -> Comparison:
+    """A comparison whose JSON fits the schema."""
+    document = json.loads(comparison.json_text())
+    assert [error.message for error in Draft202012Validator(schema()).iter_errors(document)] == []
+    return comparison
