@@ -41,7 +41,9 @@ def _print_accuracy(result: Result) -> None:
         for graph in in_order(by_graph)
         for accuracy in by_graph[graph]
     ]
-    print_table(["graph", "backend", "in", "parity", "p50 µs", "p99 µs", "at most", "N", faster], rows)
+    headers = ["graph", "backend", "in", "parity", "p50 µs", "p99 µs", "at most", "N", faster]
+    shown = len(headers) if burst or not result.measurements else 4
+    print_table(headers[:shown], [row[:shown] for row in rows])
 
 
 def _accuracy_row(accuracy: Accuracy, burst: Measurement | None) -> list[str]:
