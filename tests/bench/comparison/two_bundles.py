@@ -9,7 +9,7 @@ from pathlib import Path
 from bench_factory import FakeBackend, FakeClock
 from jsonschema import Draft202012Validator
 
-from daenr_bench.comparison import Comparison, Criteria, Plan, compare
+from daenr_bench.comparison import Comparison, Criteria, Pair, Plan, compare
 from daenr_bench.comparison.document import schema
 from daenr_bench.comparison.rounds import BurstTimer
 from daenr_common.errors import BackendUnavailableError
@@ -80,6 +80,12 @@ def run(bundles: tuple[Path, Path], backend: TwoSpeeds, plan: Plan | None = None
     plan = plan or Plan(QUICK, criteria=CRITERIA)
     given = {"backends": [backend], "graph": "responses", **options}
     return checked(compare(*bundles, plan=plan, clock=backend.clock, **given))  # type: ignore[arg-type]
+
+
+def only(bundles: tuple[Path, Path], base: Latency, head: Latency, plan: Plan | None = None, **options: Spoil) -> Pair:
+    """The one pair of two engines."""
+    (pair,) = run(bundles, TwoSpeeds(bundles[0], base, head, **options), plan).pairs  # type: ignore[arg-type]
+    return pair
 
 
 def checked(comparison: Comparison) -> Comparison:
