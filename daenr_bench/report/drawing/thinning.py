@@ -12,9 +12,9 @@ from daenr_bench.measurement import Histogram
 from daenr_bench.report.drawing.svg import Point
 
 _EXACT = 40
-_RANKS = 120
+_RANKS = 80
 
-COLUMNS = 240
+COLUMNS = 150
 """Stretches of a time line: a few units of a drawing each."""
 
 
@@ -49,7 +49,7 @@ def columns(values: Sized, most: int = COLUMNS) -> list[slice]:
     return [slice(first, end) for first, end in pairwise(edges)]
 
 
-def coarser(histogram: Histogram, per_decade: int = 24) -> list[tuple[float, float, int]]:
+def coarser(histogram: Histogram, per_decade: int = 16) -> list[tuple[float, float, int]]:
     """A histogram's buckets put together to `(low, high, count)`, each a stretch of the same ratio."""
     ratio = 10 ** (1 / per_decade)
     joined: list[tuple[float, float, int]] = []

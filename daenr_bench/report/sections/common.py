@@ -37,11 +37,11 @@ def mark(word: str, verdict: Verdict) -> Mark:
 
 
 def state(m: Measurement) -> Cell:
-    """How a measurement ended; nothing to point out if it passed and is complete."""
-    if m.state == "pass" and m.complete:
-        return mark("pass", Verdict.PASS)
-    verdict = {"pass": Verdict.PASS, "fail": Verdict.FAIL, "fault": Verdict.FAIL}.get(m.state, Verdict.CANNOT_TELL)
-    return mark(f"{m.state}{'' if m.complete else ', incomplete'}", verdict)
+    """How a measurement ended. It says nothing on deadlines: the verdicts do."""
+    if m.state == "pass":
+        return mark("complete", Verdict.PASS) if m.complete else mark("incomplete", Verdict.CANNOT_TELL)
+    word = {"fail": "wrong answers", "fault": "died"}.get(m.state, m.state)
+    return mark(word, Verdict.CANNOT_TELL if word == m.state else Verdict.FAIL)
 
 
 def times(label: str, values_ns: Iterable[float]) -> Scale:

@@ -128,6 +128,8 @@ def distributions(source: Source) -> Section | None:
     if panels:
         blocks.append(Panels(caption, tuple(panels), legend(source, [m.backend for m in measured])))
     blocks.append(_figures(source, measured))
+    if any(m.device is not None for m in measured):
+        blocks.append(_on_device(measured))
     lead = "Latency of a single image, from host memory to host memory. A mean hides what a rig feels: the tail."
     return Section("distributions", "Latency distributions", lead, tuple(blocks))
 
@@ -202,3 +204,28 @@ def _figures(source: Source, measured: Sequence[Measurement]) -> Table:
     columns = (Column("graph"), Column("engine"), Column("loop"), *numbers(*heads), Column("state"))
     caption = "Latency in figures: measured values by nearest rank; a percentile with too few calls is left out"
     return Table(caption, columns, tuple(rows))
+
+
+def _on_device(measured: Sequence[Measurement]) -> Table:
+    """What the device itself says: beside the latency that a rig feels, never in place of it."""
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            m.graph,
+            m.backend,
+            named(m.scenario),
+            *(words.microseconds(p(m.device.latency, name)) for name in ("p50", "p99")),
+            words.microseconds(p(m.latency, "p50")),
+            m.device.timing_boundary,
+        )
+        for m in measured
+        if m.device is not None
+    )
+    figures = numbers("device p50, µs", "device p99, µs", "host to host p50, µs")
+    columns = (
+        Column("graph"),
+        Column("engine"),
+        Column("loop"),
+        *figures,
+        Column("what the device timed", is_prose=True),
+    )
+    return Table("Time on the device", columns, rows)

@@ -155,6 +155,7 @@ STATES: dict[str, Callable[[], Report]] = {
     "fault": lambda: result_of([(replace(paced()[0], state="fault", problems=("died",), complete=False), paced()[1])]),
     "cannot-tell": lambda: result_of([burst()]),
     "empty": lambda: result_of([], []),
+    "many": lambda: result_of([paced(backend=f"an-engine-with-a-long-name-{k}", late=600) for k in range(12)]),
     "incomplete": lambda: result_of([burst(), paced(late=400, skipped=600)], complete=False),
 }
 
@@ -164,8 +165,9 @@ def test_every_state_opens(open_page: Callable[..., Opened], state: str) -> None
     opened = open_page(html_of(STATES[state]()), width=390)
     assert opened.complaints == []
     assert opened.page.evaluate(OVERFLOWING) == []
+    assert opened.page.evaluate(CLIPPED) == []
     colour = opened.page.locator("#verdict").get_attribute("class")
-    assert colour == f"verdict {'fail' if state in ('fail', 'fault', 'incomplete') else 'cannot-tell'}"
+    assert colour == f"verdict {'fail' if state in ('fail', 'fault', 'many', 'incomplete') else 'cannot-tell'}"
 
 
 def test_a_hostile_name_runs_nothing(open_page: Callable[..., Opened]) -> None:

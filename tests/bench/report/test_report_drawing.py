@@ -16,7 +16,7 @@ from daenr_bench.report import words
 from daenr_bench.report.drawing.chart import Chart
 from daenr_bench.report.drawing.png import data_uri
 from daenr_bench.report.drawing.scales import Scale, around, decades
-from daenr_bench.report.drawing.thinning import coarser, columns, exceedance, exceedance_of_histogram
+from daenr_bench.report.drawing.thinning import COLUMNS, coarser, columns, exceedance, exceedance_of_histogram
 from daenr_bench.statistics.histogram import histogram
 
 Values = st.lists(st.floats(1e-9, 1e12), min_size=1, max_size=20)
@@ -74,10 +74,10 @@ def test_without_raw_samples_the_histogram_gives_nearly_the_same_curve() -> None
     assert points[-1][1] == pytest.approx(5 / 20_005)
 
 
-@pytest.mark.parametrize("n", [1, 5, 240, 241, 100_003])
+@pytest.mark.parametrize("n", [1, 5, COLUMNS, COLUMNS + 1, 100_003])
 def test_stretches_of_a_time_line_cover_every_frame_once(n: int) -> None:
     parts = columns(range(n))
-    assert len(parts) == min(n, 240)
+    assert len(parts) == min(n, COLUMNS)
     assert [part.start for part in parts] == [0, *(part.stop for part in parts[:-1])]
     assert parts[-1].stop == n
     assert all(part.stop > part.start for part in parts)

@@ -13,11 +13,12 @@ import pytest
 import report_factory as factory
 from report_factory import burst, paced, result_of, right, written, wrong
 
-from daenr_bench.measurement import Measurement
+from daenr_bench.measurement import Device, Measurement
 from daenr_bench.report.golden import GoldenCheck, Neurons, Pictures
 from daenr_bench.report.page import html_page
 from daenr_bench.report.source import Source, read_source
 from daenr_bench.result_files import Report
+from daenr_bench.statistics.summaries import latency_of
 
 _VOID = {"meta", "link", "img", "br", "hr"}
 
@@ -129,12 +130,12 @@ def test_axes_have_units(whole: Page) -> None:
         assert label in text
 
 
-def test_the_size_is_bounded(tmp_path: Path) -> None:
-    frames = 50_000
-    long = [burst(graph, backend, n=frames) for graph in factory.GRAPHS[:3] for backend in factory.BACKENDS]
-    long += [paced(backend=backend, frames=2 * frames, late=frames // 3) for backend in factory.BACKENDS]
-    report = result_of(long)
-    assert len(html_page(Source(report.result, report.samples, None))) < 500_000
+def test_the_size_is_bounded() -> None:
+    made = [burst(graph, f"engine-{k}") for k in range(12) for graph in factory.GRAPHS]
+    for k in range(12):
+        made += [paced(backend=f"engine-{k}", frames=20_000, late=5000 * (k == 0), warm=warm) for warm in (False, True)]
+    report = result_of(made)
+    assert len(html_page(Source(report.result, report.samples, None)).encode()) < 500_000
 
 
 HOSTILE = "<script>alert(1)</script>\"><img src=x onerror=alert(1)>{{ 7*7 }}'&`|"
@@ -190,7 +191,7 @@ def test_nothing_from_a_file_becomes_markup() -> None:
         (lambda: result_of([burst()], [right(), wrong("joint")]), "Answers are wrong, so there is no latency: joint"),
         (lambda: result_of([(replace(burst()[0], state="fault", problems=("x",)), {})]), "Died while it was measured"),
         (lambda: result_of([(replace(burst()[0], state="cannot tell", latency=None), {})]), "Cannot tell."),
-        (lambda: result_of([(replace(paced()[0], complete=False), paced()[1])]), "pass, incomplete"),
+        (lambda: result_of([(replace(paced()[0], complete=False), paced()[1])]), "1 000 – incomplete"),
         (lambda: result_of([], []), "Nothing was measured."),
     ],
 )  # fmt: skip
@@ -207,6 +208,21 @@ def test_without_samples_it_says_so_and_draws_what_the_json_has(tmp_path: Path) 
     drawn = [attributes for attributes in page.all("path") if "line s0" in (attributes.get("class") or "")]
     assert len(drawn) >= 2
     assert "Time line of" not in page.text
+
+
+def test_time_on_a_device_stands_beside_the_latency() -> None:
+    made, arrays = burst()
+    assert made.latency is not None
+    on_device = replace(made, device=Device("CUDA events around the engine", latency_of(np.full(1000, 41_500))))
+    text = page_of(result_of([(on_device, arrays)])).text
+    assert re.search(r"Time on the device .* 41\.5 41\.5 \d+\.\d CUDA events around the engine", text)
+
+
+def test_twelve_engines_have_twelve_lines() -> None:
+    made = [burst(backend=f"an-engine-with-a-long-name-{k}") for k in range(12)]
+    report = result_of(made)
+    source = Source(report.result, report.samples, None)
+    assert len({source.style(backend) for backend in source.backends}) == 12
 
 
 def test_neurons_and_pictures_are_shown() -> None:
