@@ -38,6 +38,11 @@ for archive in al2023 swiftshader fonts; do
     node -e "$unpack" "$work/package/bin/$archive.tar.br" "$work/$archive.tar"
     tar -xf "$work/$archive.tar" -C "$work/out"
 done
+cat >"$work/out/fonts.conf" <<EOF
+<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig><dir>$folder/fonts</dir><dir>/usr/share/fonts</dir><cachedir>$folder/font-cache</cachedir></fontconfig>
+EOF
 chmod +x "$work/out/chromium"
 mkdir -p "$(dirname "$folder")"
 mv "$work/out" "$folder" 2>/dev/null || [ -x "$folder/chromium" ] || fail "$folder cannot be written"
