@@ -14,7 +14,7 @@ from daenr_bench.report.drawing.svg import Point
 _EXACT = 40
 _RANKS = 80
 
-COLUMNS = 150
+COLUMNS = 140
 """Stretches of a time line: a few units of a drawing each."""
 
 
