@@ -112,7 +112,7 @@ class RealtimeSession:
         """Wait until something is ready, for frames that come at unknown instants.
 
         With `keep_warm` the last frame is answered again and again meanwhile, so that a new one waits for the rest of
-        one answer at most; else `ready` is asked every 0.8 ms or so.
+        one answer at most; else `ready` is asked every millisecond.
 
         Args:
             ready: cheap; asked between answers.

@@ -17,7 +17,7 @@ from daenr_common.errors import DaenrError
 _SPIN_NS = 200_000
 """A sleep ends up to this much late (timer slack, waking up), so the last stretch is spent awake."""
 
-_POLL_S = 750e-6
+_POLL_S = 1e-3
 """Without keep-warm, how long to sleep between two looks at whether a frame has come."""
 
 _BURST_NS = 2_000_000
