@@ -28,7 +28,7 @@ def model(shared_tiny_bundle: Path) -> Iterator[Model]:
 
 
 def test_a_frame_costs_a_few_microseconds_beyond_the_bare_run(model: Model, shared_tiny_bundle: Path) -> None:
-    """The bound is 5 µs, and `benchmarks/test_realtime.py` holds it on a quiet machine; a slowed one gets some slack."""
+    """The bound is 5 µs, and `benchmarks/test_realtime.py` holds it on a quiet machine; a slow one has slack."""
     clock = time.perf_counter_ns
     with (
         OnnxRuntimeBackend().open(Bundle.open(shared_tiny_bundle).graph("responses")) as session,
