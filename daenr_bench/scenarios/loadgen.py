@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -36,18 +37,18 @@ OFFLINE_BOUNDARY = _BOUNDARY.format(what="all images at once, in batches of the 
 
 
 @dataclass(frozen=True)
-class SingleStream:
-    """One image after the other.
+class LoadGenScenario(ABC):
+    """What LoadGen's scenarios share.
 
     Attributes:
-        queries: at least.
+        queries: images at least.
         duration_ms: at least.
     """
 
-    name: ClassVar[str] = "loadgen-single-stream"
-    boundary: ClassVar[str] = SINGLE_STREAM_BOUNDARY
+    name: ClassVar[str]
+    boundary: ClassVar[str]
+    mlperf_name: ClassVar[str]
     all_graphs: ClassVar[bool] = False
-    mlperf_name: ClassVar[str] = "SingleStream"
 
     queries: int = 1000
     duration_ms: int = 1000
@@ -58,45 +59,51 @@ class SingleStream:
 
     def measure(self, cells: Sequence[Cell], bench: Bench) -> Outcome:
         """One cell after the other."""
-        return _measure(self, cells, bench)
+        require_loadgen()
+        tracks = [_LoadGen(cell, self, bench) for cell in cells]
+        complete = False
+        try:
+            with quiet_gc(), Bar(self.name, total=len(cells), unit="backend") as bar:
+                for track in tracks:
+                    track.attempt(track.go_through)
+                    bar.update()
+            complete = True
+        except KeyboardInterrupt:
+            pass
+        return joined([track.outcome(complete=complete) for track in tracks], complete=complete)
 
+    @abstractmethod
     def batch_of(self, cell: Cell) -> int:
         """How many images a call has."""
+
+
+@final
+@dataclass(frozen=True)
+class SingleStream(LoadGenScenario):
+    """One image after the other."""
+
+    name: ClassVar[str] = "loadgen-single-stream"
+    boundary: ClassVar[str] = SINGLE_STREAM_BOUNDARY
+    mlperf_name: ClassVar[str] = "SingleStream"
+
+    def batch_of(self, cell: Cell) -> int:
+        """One."""
         del cell
         return BATCH
 
 
+@final
 @dataclass(frozen=True)
-class Offline:
-    """All images at once.
-
-    Attributes:
-        queries: images at least.
-        duration_ms: at least, by the rate that the warm-up suggests.
-    """
+class Offline(LoadGenScenario):
+    """All images at once; the duration is kept by the rate that the warm-up suggests."""
 
     name: ClassVar[str] = "loadgen-offline"
     boundary: ClassVar[str] = OFFLINE_BOUNDARY
-    all_graphs: ClassVar[bool] = False
     mlperf_name: ClassVar[str] = "Offline"
 
-    queries: int = 1000
-    duration_ms: int = 1000
-
-    def settings(self) -> dict[str, Any]:
-        """Plain values for the result."""
-        return {"min_query_count": self.queries, "min_duration_ms": self.duration_ms}
-
-    def measure(self, cells: Sequence[Cell], bench: Bench) -> Outcome:
-        """One cell after the other."""
-        return _measure(self, cells, bench)
-
     def batch_of(self, cell: Cell) -> int:
-        """How many images a call has."""
+        """The size that engines are tuned for."""
         return cell.session.spec.batch.opt
-
-
-_Scenario = SingleStream | Offline
 
 
 def require_loadgen() -> Any:
@@ -108,25 +115,10 @@ def require_loadgen() -> Any:
     return require("mlperf_loadgen", extra="loadgen", purpose="MLPerf's LoadGen")
 
 
-def _measure(scenario: _Scenario, cells: Sequence[Cell], bench: Bench) -> Outcome:
-    require_loadgen()
-    tracks = [_LoadGen(cell, scenario, bench) for cell in cells]
-    complete = False
-    try:
-        with quiet_gc(), Bar(scenario.name, total=len(cells), unit="backend") as bar:
-            for track in tracks:
-                track.attempt(track.go_through)
-                bar.update()
-        complete = True
-    except KeyboardInterrupt:
-        pass
-    return joined([track.outcome(complete=complete) for track in tracks], complete=complete)
-
-
 class _LoadGen(Track):
     """A cell's run."""
 
-    def __init__(self, cell: Cell, scenario: _Scenario, bench: Bench) -> None:
+    def __init__(self, cell: Cell, scenario: LoadGenScenario, bench: Bench) -> None:
         super().__init__(cell)
         self._scenario, self._bench = scenario, bench
         self._said: LoadGenRun | None = None
