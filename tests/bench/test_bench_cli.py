@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bench_checks import assert_one_line
 from bench_factory import GRAPHS, FakeBackend, FakeClock
 from click.testing import CliRunner, Result
 
@@ -43,15 +44,6 @@ def fake(monkeypatch: pytest.MonkeyPatch, shared_timed_bundle: Path) -> Callable
         return backend
 
     return fake
-
-
-def assert_one_line(result: Result, *fragments: str) -> None:
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    (line,) = result.stderr.strip().splitlines()
-    assert line.startswith("daenr-bench")
-    for fragment in fragments:
-        assert fragment in line
 
 
 def test_a_bundle_is_measured_from_end_to_end(invoke: Invoke, shared_timed_bundle: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench_checks import assert_says_all
 from bench_factory import FakeBackend, FakeClock
 from jsonschema import Draft202012Validator
 
@@ -61,15 +62,7 @@ def test_the_schema_refuses_other_documents(result: Result, change: dict[str, An
 
 
 def test_every_object_of_the_schema_says_all_that_it_may_hold() -> None:
-    def check(rule: dict[str, Any]) -> None:
-        if "properties" in rule:
-            assert rule["additionalProperties"] is False
-            assert sorted(rule["required"]) == sorted(rule["properties"])
-        parts = [*rule.get("properties", {}).values(), *rule.get("$defs", {}).values(), rule.get("items")]
-        for part in filter(None, parts):
-            check(part)
-
-    check(schema())
+    assert_says_all(schema())
 
 
 def test_what_was_written_is_read_back(result: Result) -> None:

@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from bench_checks import assert_one_line, assert_says_all
 from click.testing import CliRunner, Result
 from two_bundles import TwoSpeeds, constant
 
@@ -44,15 +44,6 @@ def let_run(monkeypatch: pytest.MonkeyPatch) -> Callable[[TwoSpeeds], TwoSpeeds]
 _DEFAULTS = {"graph": None, "backends": None, "plan": None}
 
 
-def assert_one_line(result: Result, *fragments: str) -> None:
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    (line,) = result.stderr.strip().splitlines()
-    assert line.startswith("daenr-bench")
-    for fragment in fragments:
-        assert fragment in line
-
-
 def test_two_real_bundles_are_compared_from_end_to_end(invoke: Invoke, bundles: Bundles, tmp_path: Path) -> None:
     """A tiny graph answers within the floor of any other, whatever else runs here."""
     pytest.importorskip("onnxruntime")
@@ -76,15 +67,7 @@ def test_two_real_bundles_are_compared_from_end_to_end(invoke: Invoke, bundles: 
 
 
 def test_every_object_of_the_schema_says_all_that_it_may_hold() -> None:
-    def check(rule: dict[str, Any]) -> None:
-        if "properties" in rule:
-            assert rule["additionalProperties"] is False
-            assert sorted(rule["required"]) == sorted(rule["properties"])
-        parts = [*rule.get("properties", {}).values(), *rule.get("$defs", {}).values(), rule.get("items")]
-        for part in filter(None, parts):
-            check(part)
-
-    check(schema())
+    assert_says_all(schema())
     assert schema()["properties"]["machine"] == result_schema()["$defs"]["machine"]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import report_factory as factory
+from bench_checks import assert_one_line
 from click.testing import CliRunner, Result
 from report_factory import burst, paced, result_of, written
 
@@ -32,14 +33,6 @@ def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     return written(result_of([burst(), paced()]), tmp_path)
-
-
-def assert_one_line(result: Result, *fragments: str) -> None:
-    assert result.exit_code == 2, result.output
-    (line,) = result.stderr.strip().splitlines()
-    assert line.startswith("daenr-bench")
-    for fragment in fragments:
-        assert fragment in line
 
 
 def test_a_page_and_markdown(invoke: Invoke, results: Path, tmp_path: Path) -> None:

@@ -8,39 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-from log_factory import HEADER, MS, make_anchors, make_rows, make_session, write_log
+from bench_checks import assert_one_line
+from click.testing import Result
+from log_factory import HEADER, MS, make_anchors, make_rows, write_log
 
-from daenr_bench.cli import main
 from daenr_common import extras
 from daenr_export.loop.log.records import Rows
 
 Invoke = Callable[..., Result]
-
-
-@pytest.fixture
-def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: CliRunner().invoke(main, ["log", *map(str, arguments)])
-
-
-@pytest.fixture
-def rows() -> Rows:
-    return make_session()
-
-
-@pytest.fixture
-def log(tmp_path: Path, rows: Rows) -> Path:
-    return write_log(tmp_path / "session.daenrlog", rows, make_anchors(5, {3: 250 * MS}))
-
-
-def assert_one_line(result: Result, *fragments: str) -> None:
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    (line,) = result.stderr.strip().splitlines()
-    assert line.startswith("daenr-bench")
-    for fragment in fragments:
-        assert fragment in line
 
 
 def test_a_summary(invoke: Invoke, log: Path) -> None:

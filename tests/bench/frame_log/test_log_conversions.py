@@ -15,32 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
-from log_factory import HEADER, MS, START_NS, WALL_NS, make_anchors, make_rows, make_session, write_log
+from click.testing import Result
+from log_factory import HEADER, MS, START_NS, WALL_NS, make_anchors, make_rows, write_log
 
-from daenr_bench.cli import main
 from daenr_bench.frame_log import columns, write_nwb
 from daenr_common.errors import DaenrError
 from daenr_export.loop.log import read_log
 from daenr_export.loop.log.records import Rows
 
 Invoke = Callable[..., Result]
-
-
-@pytest.fixture
-def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: CliRunner().invoke(main, ["log", *map(str, arguments)])
-
-
-@pytest.fixture
-def rows() -> Rows:
-    return make_session()
-
-
-@pytest.fixture
-def log(tmp_path: Path, rows: Rows) -> Path:
-    return write_log(tmp_path / "session.daenrlog", rows, make_anchors(5, {3: 250 * MS}))
 
 
 @pytest.fixture
