@@ -26,10 +26,11 @@ demo: install ## simulate, fit, export, verify and time a cae-fr2; everything la
 	$(BIN)/daenr-bench run $(DEMO)/cae_fr2.daenr --checkpoint $(DEMO)/cae_fr2.pt --json $(DEMO)/results.json --force
 	$(BIN)/daenr-bench report $(DEMO)/results.json --html $(DEMO)/report.html --bundle $(DEMO)/cae_fr2.daenr --force
 
-test: install lint ## lint, then all tests; those that measure time run alone
+test: install lint ## lint, then all tests; those that measure time or drive Ray run alone
 	@PYTHON=$(BIN)/python tests/doubles/install_pycuda.sh || echo 'pycuda could not be built: its tests will be skipped'
 	@tests/doubles/install_chromium.sh || echo 'there is no browser: reports will not be opened'
-	$(PYTEST) -n 2 -m 'not alone'
+	$(PYTEST) -n 2 -m 'not alone and not ray'
+	$(PYTEST) -m ray
 	$(PYTEST) -m alone
 
 lint: install ## style, types, and the direction of imports

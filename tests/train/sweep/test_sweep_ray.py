@@ -16,6 +16,7 @@ from daenr_train.sweep.ray_engine import RayEngine
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.ray,
     # Ray leaves sockets and files to the end of the process, and warns of settings of its next version
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning:ray.*"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
