@@ -1,0 +1,156 @@
+/* The four functions of a library, around what was generated for its graph (see daenr_native.h). */
+#define DAENR_INSIDE
+#if defined(_WIN32)
+#define DAENR_API __declspec(dllexport)
+#else
+#define DAENR_API __attribute__((visibility("default")))
+#endif
+#include "daenr_native.h"
+#include "graph.h"
+
+#include <stddef.h>
+
+static runner *chosen;
+static const char *chosen_name;
+
+#if defined(__x86_64__)
+static void cpuid(uint32_t leaf, uint32_t r[4])
+{
+    __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(0));
+}
+
+/* Which registers the operating system keeps when it switches between threads. */
+static uint32_t kept_registers(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+static int has_bits(uint32_t found, uint32_t wanted) { return (found & wanted) == wanted; }
+
+static int processor_has(enum instruction_set set)
+{
+    enum { FMA = 1u << 12, OSXSAVE = 1u << 27, AVX = 1u << 28 };             /* leaf 1, ecx */
+    enum { AVX2 = 1u << 5, AVX512F = 1u << 16, AVX512DQ = 1u << 17 };        /* leaf 7, ebx */
+    const uint32_t avx512bw = 1u << 30, avx512vl = 1u << 31;
+    uint32_t r[4];
+    if (set == BASELINE)
+        return 1;
+    cpuid(0, r);
+    if (r[0] < 7)
+        return 0;
+    cpuid(1, r);
+    if (!has_bits(r[2], FMA | OSXSAVE | AVX) || !has_bits(kept_registers(), set == AVX512 ? 0xe6 : 0x06))
+        return 0;
+    cpuid(7, r);
+    return has_bits(r[1], set == AVX512 ? AVX2 | AVX512F | AVX512DQ | avx512bw | avx512vl : AVX2);
+}
+#else
+static int processor_has(enum instruction_set set) { return set == NEON; }
+#endif
+
+/* Once, when the library is loaded; nothing changes afterwards. */
+#if defined(_WIN32)
+static
+#else
+__attribute__((constructor)) static
+#endif
+void choose_instruction_set(void)
+{
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
+        if (processor_has(variants[i].set)) {
+            chosen = variants[i].run;
+            chosen_name = variants[i].name;
+            return;
+        }
+}
+
+#if defined(_WIN32)
+int __stdcall DllMainCRTStartup(void *library, unsigned long reason, void *reserved);
+int __stdcall DllMainCRTStartup(void *library, unsigned long reason, void *reserved)
+{
+    (void)library, (void)reserved;
+    if (reason == 1) /* DLL_PROCESS_ATTACH */
+        choose_instruction_set();
+    return 1;
+}
+#endif
+
+const daenr_graph *daenr_describe(void) { return &graph; }
+
+const char *daenr_instruction_set(void) { return chosen_name; }
+
+int32_t daenr_run(void *state, int64_t batch, const void *input, void *const *outputs)
+{
+    if (batch < 1 || batch > graph.max_batch)
+        return DAENR_BATCH_OUT_OF_RANGE;
+    if (!state || (uintptr_t)state % 64)
+        return DAENR_BAD_STATE;
+    if (!chosen)
+        return DAENR_NO_INSTRUCTION_SET;
+    chosen(state, batch, input, outputs);
+    return DAENR_DONE;
+}
+
+/* FNV-1a over words of 64 bits. */
+static uint64_t checksum_of(const unsigned char *bytes, size_t count)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i + 8 <= count; i += 8) {
+        uint64_t word;
+        __builtin_memcpy(&word, bytes + i, 8);
+        hash = (hash ^ word) * 0x100000001b3u;
+    }
+    return hash;
+}
+
+static double magnitude(double x) { return x < 0 ? -x : x; }
+
+/* The largest error over the largest absolute answer; NaN counts as infinitely wrong. */
+static double worst_error(const daenr_tensor *tensor, size_t count, const void *found, const void *expected)
+{
+    double error = 0, scale = 0;
+    for (size_t i = 0; i < count; i++) {
+        double a, b;
+        if (tensor->dtype == DAENR_INT64) {
+            a = (double)((const int64_t *)found)[i];
+            b = (double)((const int64_t *)expected)[i];
+        } else {
+            a = ((const float *)found)[i];
+            b = ((const float *)expected)[i];
+        }
+        if (!(magnitude(a - b) <= error))
+            error = a - b == a - b ? magnitude(a - b) : __builtin_inf();
+        if (magnitude(b) > scale)
+            scale = magnitude(b);
+    }
+    return error == 0 ? 0 : error / (scale > 0 ? scale : 1);
+}
+
+int32_t daenr_self_test(void *state, double *worst)
+{
+    void *outputs[4];
+    double largest = 0;
+    if (!state)
+        return DAENR_BAD_STATE;
+    char *answers = (char *)state + ANSWERS_OFFSET;
+    for (int32_t i = 0; i < graph.n_outputs; i++)
+        outputs[i] = answers + golden_offsets[i];
+    if (checksum_of(weights, WEIGHTS_BYTES) != WEIGHTS_CHECKSUM)
+        return DAENR_DAMAGED_WEIGHTS;
+    const int32_t answer = daenr_run(state, GOLDEN_IMAGES, golden_input, outputs);
+    if (answer != DAENR_DONE)
+        return answer;
+    for (int32_t i = 0; i < graph.n_outputs; i++) {
+        size_t count = GOLDEN_IMAGES;
+        for (int32_t axis = 0; axis < graph.outputs[i].rank; axis++)
+            count *= (size_t)graph.outputs[i].dims[axis];
+        const double error = worst_error(&graph.outputs[i], count, outputs[i], golden_outputs + golden_offsets[i]);
+        if (error > largest)
+            largest = error;
+    }
+    if (worst)
+        *worst = largest;
+    return largest <= GOLDEN_TOLERANCE ? DAENR_DONE : DAENR_WRONG_ANSWERS;
+}

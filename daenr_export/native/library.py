@@ -1,0 +1,113 @@
+"""An ONNX graph as a shared library that needs nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from daenr_common.errors import ExportError
+from daenr_common.files import atomic_file, sha256_of
+from daenr_export.native.compiling import compile_library, compiler_version
+from daenr_export.native.generate import Description, generate
+from daenr_export.native.operations import Network
+from daenr_export.native.reading import read_network
+from daenr_export.native.targets import Target, find_target
+from daenr_export.specs import Array
+
+PRECISIONS = ("fp32",)
+
+
+@dataclass(frozen=True)
+class NativeLibrary:
+    """A library that was made.
+
+    Attributes:
+        path: of the file.
+        target: name of the machine that it runs on.
+        instruction_sets: that it holds, the best first.
+        bytes: its size.
+        seconds: that making it took.
+        compiler: name and version.
+    """
+
+    path: Path
+    target: str
+    instruction_sets: tuple[str, ...]
+    bytes: int
+    seconds: float
+    compiler: str
+
+
+def make_library(
+    onnx: Path | bytes,
+    *,
+    graph_name: str,
+    precision: str,
+    target: str,
+    golden_input: Array,
+    golden_outputs: Mapping[str, Array],
+    max_batch: int,
+    destination: Path,
+    instruction_sets: tuple[str, ...] | None = None,
+    optimise: bool = True,
+) -> NativeLibrary:
+    """Compile a graph; its file appears at its final path complete or not at all.
+
+    Args:
+        onnx: the serialised graph, or where it is.
+        graph_name: that the library gives itself, e.g. `responses`.
+        precision: of the arithmetic, one of `PRECISIONS`.
+        target: one of `TARGETS`.
+        golden_input: images `(n, *input)` for the self-test, n at most `max_batch`.
+        golden_outputs: what the model answers them, by the names of the outputs.
+        max_batch: largest batch.
+        destination: the file to write.
+        instruction_sets: to compile for, by name; None: all of the target.
+        optimise: False takes less time to compile and more to run: for tests of many graphs.
+
+    Raises:
+        ExportError: the graph is not covered, the golden arrays do not fit it, or the compiler failed.
+        MissingExtraError: onnx or ziglang is not installed.
+        DaenrError: no such target, or the file cannot be written.
+    """
+    started = time.perf_counter()
+    content = onnx if isinstance(onnx, bytes) else Path(onnx).read_bytes()
+    machine, network = find_target(target), read_network(content)
+    _check(network, precision, golden_input, golden_outputs, max_batch)
+    machines = _choose(machine, instruction_sets)
+    about = Description(graph_name, precision, target, sha256_of(content), max_batch)
+    files = generate(network, about, machines, golden_input, golden_outputs)
+    compiled = compile_library(files, machines, machine, optimise)
+    with atomic_file(destination) as path:
+        path.write_bytes(compiled)
+    names = tuple(item.name for item in machines)
+    seconds = time.perf_counter() - started
+    return NativeLibrary(destination, target, names, len(compiled), seconds, compiler_version())
+
+
+def _choose(target: Target, names: tuple[str, ...] | None) -> tuple:
+    if names is None:
+        return target.instruction_sets
+    chosen = tuple(item for item in target.instruction_sets if item.name in names)
+    if len(chosen) != len(names):
+        known = ", ".join(item.name for item in target.instruction_sets)
+        raise ExportError(f"target {target.name}", f"has the instruction sets {known}, not {', '.join(names)}", "choose of these")
+    return chosen
+
+
+def _check(
+    network: Network, precision: str, golden_input: Array, golden_outputs: Mapping[str, Array], max_batch: int
+) -> None:
+    if precision not in PRECISIONS:
+        raise ExportError(f"precision {precision}", "is none of native code", f"choose one of {', '.join(PRECISIONS)}")
+    if not 1 <= len(golden_input) <= max_batch:
+        raise ExportError("golden images", f"are {len(golden_input)}, expected 1 to {max_batch}", "export again")
+    wanted = {spec.name: (len(golden_input), *spec.shape) for spec in network.outputs}
+    found = {name: np.shape(golden_outputs.get(name, ())) for name in wanted}
+    if golden_input.shape[1:] != network.input.shape or found != wanted:
+        shapes = f"{golden_input.shape[1:]} → {found}"
+        raise ExportError("golden images", f"have the shapes {shapes}, expected {network.input.shape} → {wanted}", "export again")

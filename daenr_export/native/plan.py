@@ -1,0 +1,105 @@
+"""Where everything lies: how each value is stored, and at which place of the caller's state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daenr_export.native.fusing import Fused, fuse
+from daenr_export.native.layers import Layer, Storage, make_layer, padded, storage_of
+from daenr_export.native.operations import Convolution, Dense, Network, TransposedConvolution
+
+GROUP = 8
+"""Images that go through the network together where a batch has as many: each weight is then loaded once for all."""
+
+CONVOLUTIONS = (Convolution, TransposedConvolution, Dense)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network with its values placed.
+
+    Attributes:
+        network: as read.
+        steps: in order: convolutions as layers, other operations as they are.
+        storages: how each value lies in memory.
+        offsets: where the values of a group lie in the arena, in floats; the image of a direct input is read where the caller
+            has it, and has none.
+        direct: whether the input's layout is that of the kernels already.
+        images: in a group; 1 where a batch never has `GROUP`.
+        arena: floats of the arena.
+    """
+
+    network: Network
+    steps: tuple[Fused | Layer, ...]
+    storages: dict[str, Storage]
+    offsets: dict[str, int]
+    direct: bool
+    images: int
+    arena: int
+
+
+def make_plan(network: Network, max_batch: int) -> Plan:
+    """Fuse a network, choose the layouts and place its values."""
+    fused = fuse(network)
+    storages = {name: storage_of(shape) for name, shape in network.shapes.items()}
+    entry = network.input
+    direct = entry.dtype == "float32" and _is_direct(entry.name, entry.shape, fused)
+    if direct:
+        shape = entry.shape if len(entry.shape) == 3 else (entry.shape[0], 1, 1)
+        storages[entry.name] = Storage(shape[1], shape[2], shape[0], shape[0])
+    steps = tuple(
+        make_layer(item, network, storages[item.operation.input])
+        if isinstance(item.operation, CONVOLUTIONS)
+        else item
+        for item in fused
+    )
+    images = GROUP if max_batch >= GROUP else 1
+    offsets, arena = _place(network, steps, storages, images, direct)
+    return Plan(network, steps, storages, offsets, direct, images, arena)
+
+
+def source_of(step: Fused | Layer) -> str:
+    """Name of the value that goes into a step."""
+    return step.input if isinstance(step, Layer) else step.operation.input
+
+
+def result_of(step: Fused | Layer) -> str:
+    """Name of the value that comes out of a step."""
+    return step.output if isinstance(step, Layer) else step.operation.output
+
+
+def _is_direct(name: str, shape: tuple[int, ...], fused: tuple[Fused, ...]) -> bool:
+    """Whether an input can be read where it is: one channel, or one pixel, and only by what reads float by float."""
+    users = [item.operation for item in fused if item.operation.input == name]
+    is_plain = len(shape) == 1 or shape[0] == 1 or shape[1:] == (1, 1)
+    return is_plain and all(isinstance(user, CONVOLUTIONS) for user in users)
+
+
+def floats_of(network: Network, storages: dict[str, Storage], name: str) -> int:
+    """One image's share of a value in the arena: codes are int64 and take two floats each."""
+    shape = network.shapes[name]
+    return padded(2 * shape[0] * shape[1]) if len(shape) == 2 else storages[name].floats
+
+
+def _place(
+    network: Network, steps: tuple[Fused | Layer, ...], storages: dict[str, Storage], images: int, direct: bool
+) -> tuple[dict[str, int], int]:
+    """Each value at the first gap that is free while it lives: from the step that makes it to the last that reads it."""
+    made = {result_of(step): index for index, step in enumerate(steps)}
+    if not direct:
+        made[network.input.name] = -1
+    last = dict.fromkeys(made, -1) | {source_of(step): index for index, step in enumerate(steps)}
+    last |= {spec.name: len(steps) for spec in network.outputs if spec.name in made}
+    placed: dict[str, tuple[int, int]] = {}
+    for name in sorted(made, key=lambda n: made[n]):
+        size = images * floats_of(network, storages, name)
+        busy = sorted(
+            span for other, span in placed.items() if made[other] <= last[name] and last[other] >= made[name]
+        )
+        start = 0
+        for begin, end in busy:
+            if start + size <= begin:
+                break
+            start = max(start, end)
+        placed[name] = (start, start + size)
+    return {name: start for name, (start, _) in placed.items()}, max((end for _, end in placed.values()), default=0)
