@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import click
 from daenr_common.cli import Group
 from daenr_common.files import atomic_file, check_output_file
 from daenr_export.exporting import options
+from daenr_export.native.targets import TARGETS
 
 _HELP = """Export a trained DAE-NR model as a bundle: ONNX graphs, TensorRT engines, golden answers, manifest.
 
@@ -18,8 +20,10 @@ Examples:
   daenr-export --checkpoint cae_fr2.pt                    graphs only, to cae_fr2.daenr
   daenr-export --checkpoint cae_fr2.pt --trt              and an engine for each graph
   daenr-export --checkpoint cae_fr2.pt --trt --precision fp16 --batch 1:1:8
+  daenr-export --checkpoint cae_fr2.pt --native           and compiled C for the processor of this machine
   daenr-export verify cae_fr2.daenr                       does it still do what the checkpoint did?
   daenr-export inspect cae_fr2.daenr                      what is in it?
+  daenr-export tune cae_fr2.daenr                         which backend is best on this machine?
 
 The bundle is verified on every backend that runs here; what cannot run here (an engine without a GPU) is shown as
 "cannot tell", never as passed.
@@ -28,6 +32,9 @@ The bundle is verified on every backend that runs here; what cannot run here (an
 Exit codes: 0 verified, 1 an answer is wrong, 2 unusable input, 3 nothing could be run here.
 """
 
+
+COMMANDS = "daenr.export_commands"
+"""Group of entry points under which what builds on this package adds its commands, such as `tune`."""
 
 _VERIFY_HELP = """Check that BUNDLE still does what its checkpoint did.
 
@@ -91,6 +98,14 @@ Exit codes: 0 pass, 1 fail, 2 unusable input, 3 nothing could be run here.
     help="rtx builds on any machine, without a GPU; enterprise builds on its target GPU; "
     "auto takes enterprise where it is installed and there is a GPU, else rtx.",
 )
+@click.option("--native", is_flag=True, help="Compile each graph as C, for one-frame latency on a processor.")
+@click.option(
+    "--target",
+    "targets",
+    type=click.Choice(TARGETS),
+    multiple=True,
+    help="Compile for another kind of machine; may be repeated.  [default: this one]",
+)
 @click.option("--force", is_flag=True, help="Replace the bundle if it is there already.")
 @click.pass_context
 def main(
@@ -102,6 +117,8 @@ def main(
     batch: str,
     input_dtype: str,
     trt_flavour: str,
+    native: bool,
+    targets: tuple[str, ...],
     force: bool,
 ) -> None:
     """See _HELP."""
@@ -122,6 +139,8 @@ def main(
         batch=options.parse_batch(batch),
         input=input_dtype,
         trt_flavour=trt_flavour,
+        native=native,
+        targets=targets,
         force=force,
         progress=_progress,
     )
@@ -167,6 +186,10 @@ def inspect_command(bundle: Path, as_json: bool) -> None:
         click.echo((bundle / MANIFEST).read_text(encoding="utf-8"), nl=False)
     else:
         print_manifest(opened.manifest)
+
+
+for _entry in entry_points(group=COMMANDS):  # daenr_bench knows this package, not the other way round
+    main.add_command(_entry.load())
 
 
 def _progress(line: str) -> None:

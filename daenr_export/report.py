@@ -9,7 +9,7 @@ import click
 
 from daenr_common.cli import print_table
 from daenr_common.verdict import Check, Verdict, overall
-from daenr_export.bundle import EngineEntry, Manifest
+from daenr_export.bundle import EngineEntry, Manifest, NativeEntry
 from daenr_export.exporting.export import ExportReport
 from daenr_export.graphs.names import in_order
 from daenr_export.verification.runs import Run
@@ -33,27 +33,29 @@ def print_export(report: ExportReport) -> None:
 
 
 def print_graphs(manifest: Manifest) -> None:
-    """Each graph with its parity and its engines."""
+    """Each graph with its parity, and what it was compiled to."""
     rows: list[list[str]] = []
     for name in in_order(manifest.graphs):
         graph = manifest.graphs[name]
         parity = max((p.max_error_over_scale for p in graph.parity if p.precision == "fp32"), default=None)
         bytes_ = size(manifest.files[graph.file].bytes)
         head = [name, bytes_, NONE if parity is None else f"{parity:.1e}"]
-        engines = [engine for engine in manifest.engines if engine.graph == name]
-        rows += [[*head, *_engine(manifest, engine)] for engine in engines] or [[*head, *[NONE] * 5]]
+        entries: list[EngineEntry | NativeEntry] = [*manifest.engines, *manifest.natives]
+        compiled = [entry for entry in entries if entry.graph == name]
+        rows += [[*head, *_compiled(manifest, entry)] for entry in compiled] or [[*head, *[NONE] * 5]]
     headers = ["graph", "size", "parity", "engine", "size", "asked for", "actual", "built in"]
     print_table(headers, rows)
     click.echo("parity: largest error of the graph over the largest answer of PyTorch in float64")
 
 
-def _engine(manifest: Manifest, engine: EngineEntry) -> list[str]:
+def _compiled(manifest: Manifest, entry: EngineEntry | NativeEntry) -> list[str]:
+    what = f"{entry.flavour} {entry.tensorrt_version}" if isinstance(entry, EngineEntry) else f"native {entry.target}"
     return [
-        f"{engine.flavour} {engine.tensorrt_version}",
-        size(manifest.files[engine.file].bytes),
-        engine.precision_requested,
-        engine.precision_actual,
-        f"{engine.build_seconds:.2f} s",
+        what,
+        size(manifest.files[entry.file].bytes),
+        entry.precision_requested,
+        entry.precision_actual,
+        f"{entry.build_seconds:.2f} s",
     ]
 
 

@@ -110,6 +110,33 @@ class EngineEntry:
 
 
 @dataclass(frozen=True)
+class NativeEntry:
+    """One library of compiled C: the graph it runs, the machines it is for, and the precision it really has.
+
+    Attributes:
+        graph: its name.
+        file: the library.
+        target: processor and system, e.g. `x86_64-linux`.
+        instruction_sets: that it has code for; the best that the processor has is chosen when it is loaded.
+        abi: version of the interface in `native/daenr_native.h`.
+        precision_requested: what the export asked for.
+        precision_actual: what it computes in.
+        compiler: name and version.
+        build_seconds: for generating and compiling it.
+    """
+
+    graph: str
+    file: str
+    target: str
+    instruction_sets: tuple[str, ...]
+    abi: int
+    precision_requested: str
+    precision_actual: str
+    compiler: str
+    build_seconds: float
+
+
+@dataclass(frozen=True)
 class ArrayEntry:
     """Dtype and shape of an array of the golden file."""
 
@@ -146,6 +173,7 @@ class Manifest:
         precision_requested: what the export asked for; each engine says what it got.
         graphs: by name: `encoder`, `decoder`, `readout`, `responses`, `reconstruction`, `joint`.
         engines: none, or several for each graph.
+        natives: compiled C; none, or one for each graph and target.
         golden: reference inputs and outputs.
         tolerances: by name, as the bundle is verified with.
         tools: versions of what made the bundle, by package.
@@ -164,6 +192,7 @@ class Manifest:
     golden: GoldenEntry
     tolerances: dict[str, float]
     tools: dict[str, str]
+    natives: tuple[NativeEntry, ...] = ()
     files: dict[str, FileEntry] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
     sha256: str = ""

@@ -53,6 +53,12 @@ class Bundle:
         except OSError as error:
             raise BundleError(error.filename or path, f"cannot be read ({error.strerror})", COPY_AGAIN) from error
 
+    @property
+    def cache_folder(self) -> Path:
+        """A folder beside the bundle, which itself may not change, for what was found out or compiled here."""
+        path = self.path.resolve()
+        return path.with_name(f"{path.name}.cache")
+
     def read(self, relative_path: str) -> bytes:
         """The content of a file of the bundle, as it was when its hash was checked."""
         return self._contents[relative_path]
@@ -103,8 +109,7 @@ class BundledGraph:
     @property
     def cache_folder(self) -> Path:
         """A folder beside the bundle, which itself may not change, for what a backend compiles on this machine."""
-        path = self._bundle.path.resolve()
-        return path.with_name(f"{path.name}.cache")
+        return self._bundle.cache_folder
 
     def onnx(self, precision: str = "fp32") -> bytes:
         """The ONNX graph, or its typed variant of another precision.
@@ -139,6 +144,22 @@ class BundledGraph:
             self._bundle.path,
             f"holds no {wanted} engine of {flavour} for the graph {name}",
             f"export it with --trt --trt-flavour {flavour}, or choose a backend that runs ONNX",
+        )
+
+    def native(self, target: str) -> bytes:
+        """The library of compiled C for a target, e.g. `x86_64-linux`.
+
+        Raises:
+            BackendUnavailableError: the bundle holds no such library for this graph.
+        """
+        name = self._spec.name
+        for native in self._bundle.manifest.natives:
+            if (native.graph, native.target) == (name, target):
+                return self._bundle.read(native.file)
+        raise BackendUnavailableError(
+            self._bundle.path,
+            f"holds no native library for {target} for the graph {name}",
+            f"export it with --native --target {target}, or choose a backend that runs ONNX",
         )
 
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from daenr_common.strict_json import FieldError
-from daenr_export.bundle.manifest import EngineEntry, GraphEntry, Manifest
+from daenr_export.bundle.manifest import EngineEntry, GraphEntry, Manifest, NativeEntry
 from daenr_export.bundle.paths import why_unsafe
+from daenr_export.native.targets import TARGETS
 from daenr_export.specs import BatchRange, TensorSpec
 
 DTYPES = ("float32", "float16", "uint8", "int32", "int64")
@@ -27,7 +28,11 @@ def check(manifest: Manifest) -> None:
         _check_graph(graph, f"graphs.{name}", manifest)
     if not manifest.graphs:
         raise FieldError("graphs", "is empty, expected at least one graph")
-    _check_engines(manifest)
+    _check_each_once(manifest)
+    for index, engine in enumerate(manifest.engines):
+        _check_engine(engine, f"engines[{index}]", manifest)
+    for index, native in enumerate(manifest.natives):
+        _check_native(native, f"natives[{index}]", manifest)
     _positive(manifest.golden.images, "golden.images")
     for field, file in _references(manifest):
         if file not in manifest.files:
@@ -64,12 +69,13 @@ def _check_graph(graph: GraphEntry, where: str, manifest: Manifest) -> None:
         _positive(parity.batch, f"{where}.parity[{index}].batch")
 
 
-def _check_engines(manifest: Manifest) -> None:
+def _check_each_once(manifest: Manifest) -> None:
+    """What a backend picks by must pick one: flavour or target, graph and precision."""
     seen: set[tuple[str, str, str]] = set()
-    for index, engine in enumerate(manifest.engines):
-        where = f"engines[{index}]"
-        _check_engine(engine, where, manifest)
-        key = (engine.flavour, engine.graph, engine.precision_requested)
+    engines = [(f"engines[{i}]", e.flavour, e.graph, e.precision_requested) for i, e in enumerate(manifest.engines)]
+    natives = [(f"natives[{i}]", n.target, n.graph, n.precision_requested) for i, n in enumerate(manifest.natives)]
+    for where, *names in (*engines, *natives):
+        key = (names[0], names[1], names[2])
         if key in seen:
             raise FieldError(where, f"repeats the {' '.join(key)} engine")
         seen.add(key)
@@ -83,6 +89,16 @@ def _check_engine(engine: EngineEntry, where: str, manifest: Manifest) -> None:
     _check_batch(engine.batch, f"{where}.batch")
 
 
+def _check_native(native: NativeEntry, where: str, manifest: Manifest) -> None:
+    _one_of(native.graph, manifest.graphs, f"{where}.graph")
+    _one_of(native.target, TARGETS, f"{where}.target")
+    _one_of(native.precision_requested, PRECISIONS, f"{where}.precision_requested")
+    _one_of(native.precision_actual, PRECISIONS, f"{where}.precision_actual")
+    _positive(native.abi, f"{where}.abi")
+    if not native.instruction_sets:
+        raise FieldError(f"{where}.instruction_sets", "is empty, expected one or more")
+
+
 def _references(manifest: Manifest) -> Iterator[tuple[str, str]]:
     for name, graph in manifest.graphs.items():
         yield f"graphs.{name}.file", graph.file
@@ -90,6 +106,8 @@ def _references(manifest: Manifest) -> Iterator[tuple[str, str]]:
             yield f"graphs.{name}.variants.{precision}", file
     for index, engine in enumerate(manifest.engines):
         yield f"engines[{index}].file", engine.file
+    for index, native in enumerate(manifest.natives):
+        yield f"natives[{index}].file", native.file
     yield "golden.file", manifest.golden.file
 
 

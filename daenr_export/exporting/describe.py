@@ -17,6 +17,7 @@ from daenr_export.bundle import (
     GraphEntry,
     Manifest,
     ModelEntry,
+    NativeEntry,
     Parity,
     Preprocessing,
     RecordingEntry,
@@ -24,6 +25,7 @@ from daenr_export.bundle import (
 from daenr_export.exporting.options import Options
 from daenr_export.graphs.make import Graph
 from daenr_export.graphs.pixels import Pixels
+from daenr_export.native.targets import find_target
 from daenr_export.specs import BatchRange
 from daenr_export.verification.parity import to_manifest
 from daenr_train.checkpoint import VERSION, Checkpoint
@@ -39,6 +41,7 @@ def describe(
     graphs: Mapping[str, Graph],
     parity: Mapping[str, tuple[Parity, ...]],
     engines: Sequence[EngineEntry],
+    natives: Sequence[NativeEntry],
     golden: GoldenEntry,
 ) -> Manifest:
     """The manifest of a bundle, complete but for the digests of its files."""
@@ -51,6 +54,7 @@ def describe(
         precision_requested=options.precision,
         graphs={name: _graph(graph, options.batch, parity[name]) for name, graph in graphs.items()},
         engines=tuple(engines),
+        natives=tuple(natives),
         golden=golden,
         tolerances=to_manifest(dict.fromkeys(["fp32", options.precision])),
         tools=tools(),
@@ -89,6 +93,11 @@ def graph_file(name: str, precision: str = "fp32") -> str:
 def engine_file(flavour: str, name: str, precision: str) -> str:
     """Where an engine is in a bundle."""
     return f"engines/{flavour}/{name}.{precision}.engine"
+
+
+def native_file(target: str, name: str, precision: str) -> str:
+    """Where a library of compiled C is in a bundle."""
+    return f"native/{target}/{name}.{precision}{find_target(target).suffix}"
 
 
 def _graph(graph: Graph, batch: BatchRange, parity: tuple[Parity, ...]) -> GraphEntry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from daenr_common.extras import require
 from daenr_common.files import check_writable
 from daenr_export.bundle import Manifest
 from daenr_export.bundle.writer import refuse_output
-from daenr_export.exporting.options import DEFAULT_BATCH, Options
+from daenr_export.exporting.options import DEFAULT_BATCH, Options, targets_of
 from daenr_export.specs import BatchRange
 from daenr_export.tensorrt import choose_flavour
 from daenr_export.tensorrt.flavour import Choice
@@ -51,6 +51,8 @@ def export(
     batch: BatchRange = DEFAULT_BATCH,
     input: str = "float32",
     trt_flavour: str = "auto",
+    native: bool = False,
+    targets: Sequence[str] = (),
     force: bool = False,
     progress: Progress = lambda _: None,
 ) -> ExportReport:
@@ -64,6 +66,8 @@ def export(
         batch: smallest, tuned and largest batch size.
         input: `float32` or `uint8`.
         trt_flavour: `auto`, `rtx` or `enterprise`.
+        native: compile each graph, as C.
+        targets: kinds of machines to compile for, e.g. `x86_64-windows`; none for this one.
         force: replace a bundle that is at `output` already.
         progress: is told each step as it begins.
 
@@ -75,7 +79,7 @@ def export(
         BackendUnavailableError: a package or a TensorRT flavour that this export needs is not there.
         DaenrError: the disk is full, or `output` cannot be written.
     """
-    options = Options(trt, precision, batch, input, trt_flavour)
+    options = Options(trt, precision, batch, input, trt_flavour, targets_of(native, targets))
     checkpoint_path = Path(checkpoint_path)
     _check_checkpoint(checkpoint_path)
     output = checkpoint_path.with_suffix(SUFFIX) if output is None else Path(output)

@@ -12,6 +12,7 @@ from daenr_export.bundle.golden import Golden
 from daenr_export.exporting.describe import describe, graph_file, pixels_of
 from daenr_export.exporting.engines import EngineFile, build_engines
 from daenr_export.exporting.measure import measure
+from daenr_export.exporting.natives import HEADER_FILE, NativeFile, build_natives, header
 from daenr_export.exporting.options import Options
 from daenr_export.graphs.make import Graph, make_graphs
 from daenr_export.graphs.reference import make_golden
@@ -52,8 +53,14 @@ def make_bundle(
     if flavour is not None:
         with step(f"building {len(graphs)} {flavour.name} engines"):
             engines = build_engines(graphs.values(), flavour, options)
+    natives: Sequence[NativeFile] = ()
+    if options.targets:
+        with step(f"compiling {len(graphs)} graphs for {', '.join(options.targets)}"):
+            natives = build_natives(graphs.values(), Golden(golden), options)
     with step("writing the bundle"), write_bundle(output, force=force) as writer:
-        _add_files(writer, graphs, engines)
+        _add_files(writer, graphs, (*engines, *natives))
+        if natives:
+            writer.add(HEADER_FILE, header())
         manifest = describe(
             checkpoint,
             checkpoint_path,
@@ -61,6 +68,7 @@ def make_bundle(
             graphs=graphs,
             parity=parity,
             engines=[engine.entry for engine in engines],
+            natives=[native.entry for native in natives],
             golden=writer.add_golden(golden, images=len(golden["image"])),
         )
         return writer.finish(manifest)
@@ -75,10 +83,10 @@ def _require_images(checkpoint: Checkpoint, path: Path) -> None:
         raise CheckpointError(path, "has example_images outside of [-1, 1]", "fit the model again")
 
 
-def _add_files(writer: BundleWriter, graphs: Mapping[str, Graph], engines: Sequence[EngineFile]) -> None:
+def _add_files(writer: BundleWriter, graphs: Mapping[str, Graph], compiled: Sequence[EngineFile | NativeFile]) -> None:
     for name, graph in graphs.items():
         writer.add(graph_file(name), graph.onnx)
         if graph.half is not None:
             writer.add(graph_file(name, "fp16"), graph.half)
-    for engine in engines:
-        writer.add(engine.entry.file, engine.content)
+    for file in compiled:
+        writer.add(file.entry.file, file.content)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daenr_common.errors import ExportError
+from daenr_export.native.targets import TARGETS, native_target
 from daenr_export.specs import BatchRange
 
 PRECISIONS = ("fp32", "tf32", "fp16")
 INPUTS = ("float32", "uint8")
+NATIVE_PRECISIONS = ("fp32",)
 FLAVOURS = ("auto", "rtx", "enterprise")
 
 DEFAULT_BATCH = BatchRange(1, 1, 64)
@@ -27,6 +30,7 @@ class Options:
         batch: the batch sizes that the graphs are verified and the engines built for.
         input: what graphs of an image take: `float32` in [-1, 1], or `uint8` pixels that they scale themselves.
         trt_flavour: `rtx`, `enterprise`, or `auto` for Enterprise where it is installed and a GPU is there, else RTX.
+        targets: machines that each graph is compiled for, as C; of `daenr_export.native.targets.TARGETS`.
 
     Raises:
         ExportError: an option does not exist, or has no effect beside the others.
@@ -37,12 +41,14 @@ class Options:
     batch: BatchRange = DEFAULT_BATCH
     input: str = "float32"
     trt_flavour: str = "auto"
+    targets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for option, value, known in (
             ("--precision", self.precision, PRECISIONS),
             ("--input", self.input, INPUTS),
             ("--trt-flavour", self.trt_flavour, FLAVOURS),
+            *(("--target", target, TARGETS) for target in self.targets),
         ):
             if value not in known:
                 raise ExportError(f"{option} {value}", "is not known", f"choose one of {', '.join(known)}")
@@ -50,12 +56,26 @@ class Options:
             raise ExportError("--precision tf32", "is a property of engines, and none are built", "add --trt")
         if not self.trt and self.trt_flavour != "auto":
             raise ExportError(f"--trt-flavour {self.trt_flavour}", "is given, but no engines are built", "add --trt")
+        if self.targets and self.precision not in NATIVE_PRECISIONS:
+            problem = f"is not what compiled C computes in, which is {' or '.join(NATIVE_PRECISIONS)}"
+            raise ExportError(f"--precision {self.precision}", problem, "leave out --native, or export twice")
         _check_batch(self.batch)
 
     @property
     def is_half(self) -> bool:
         """Whether float16 variants are wanted."""
         return self.precision == "fp16"
+
+
+def targets_of(native: bool, targets: Sequence[str]) -> tuple[str, ...]:
+    """What graphs are compiled for: the targets that were named, or this machine; nothing without `native`.
+
+    Raises:
+        ExportError: a target is named and `native` is false.
+    """
+    if not native and targets:
+        raise ExportError(f"--target {targets[0]}", "is given, but nothing is compiled", "add --native")
+    return tuple(dict.fromkeys(targets or (native_target(),))) if native else ()
 
 
 def parse_batch(text: str) -> BatchRange:

@@ -17,6 +17,7 @@ from daenr_export.bundle import Bundle, Manifest
 from daenr_export.bundle.golden import Golden, in_batches
 from daenr_export.runtime import registry
 from daenr_export.runtime.gate import Gate
+from daenr_export.runtime.profile import MachineProfile, read_profile
 from daenr_export.runtime.protocol import Backend, Session
 from daenr_export.runtime.registry import BackendStatus
 from daenr_export.specs import Array, BatchRange, GraphSpec
@@ -38,12 +39,14 @@ def load(path: Path | str, backend: str | Backend = registry.AUTO) -> Model:
 
     Args:
         path: the folder, e.g. `cae_fr2.daenr`.
-        backend: `auto` for the fastest that can run here; the name of one of `daenr_export.backends()`, which then is
-            the one that runs; or a backend with options of its own, e.g. `OnnxRuntimeBackend(threads=2)`.
+        backend: `auto` for the one that `daenr-export tune` found best on this machine, or else the fastest that can
+            run here; the name of one of `daenr_export.backends()`, which then is the one that runs, if need be with
+            options, e.g. `onnxruntime:threads=2`; or a backend.
 
     Raises:
         BundleError: the bundle is missing, incomplete, edited or of another schema version.
         BackendUnavailableError: the backend is not known or cannot run here.
+        DaenrError: there is a machine profile, and it cannot be read.
     """
     bundle = Bundle.open(path)
     if not isinstance(backend, str):
@@ -53,8 +56,9 @@ def load(path: Path | str, backend: str | Backend = registry.AUTO) -> Model:
     # Opening a graph is what shows that an engine fits this GPU; the one that a rig runs is opened first.
     graphs = list(bundle.manifest.graphs)
     name = "responses" if "responses" in graphs else graphs[0]
-    choice = registry.open_fastest(bundle.graph(name))
-    return Model(bundle, choice.backend, opened={name: choice.session}, skipped=choice.skipped)
+    profile = read_profile(bundle)
+    choice = registry.open_fastest(bundle.graph(name), first=profile.backend if profile else None)
+    return Model(bundle, choice.backend, opened={name: choice.session}, skipped=choice.skipped, profile=profile)
 
 
 @final
@@ -66,6 +70,7 @@ class Model:
 
     Attributes:
         skipped: the faster backends that `auto` passed over, each with the reason.
+        profile: what `daenr-export tune` found on this machine; None where it was not asked, or not for `auto`.
     """
 
     def __init__(
@@ -75,8 +80,10 @@ class Model:
         *,
         opened: dict[str, Session] | None = None,
         skipped: tuple[BackendStatus, ...] = (),
+        profile: MachineProfile | None = None,
     ) -> None:
         self.skipped = skipped
+        self.profile = profile
         self._bundle = bundle
         self._backend = backend
         self._opening = Lock()

@@ -40,6 +40,14 @@ class GraphSource(Protocol):
         """
         ...
 
+    def native(self, target: str) -> bytes:
+        """The library of compiled C for a target, e.g. `x86_64-linux`.
+
+        Raises:
+            BackendUnavailableError: the bundle holds no library for that target for this graph.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Bound:

@@ -6,9 +6,10 @@ import difflib
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daenr_common.errors import BackendUnavailableError
+from daenr_export.runtime import backend_options
 from daenr_export.runtime.availability import reason_of, why_not
 from daenr_export.runtime.protocol import Backend, GraphSource, Session
 
@@ -23,6 +24,7 @@ AUTO = "auto"
 _BACKENDS = "daenr_export.runtime.backends"
 
 _BUILT_IN: dict[str, str] = {
+    "native": f"{_BACKENDS}.native:NativeBackend",
     "onnxruntime": f"{_BACKENDS}.onnxruntime:OnnxRuntimeBackend",
     "onnxruntime-cuda": f"{_BACKENDS}.onnxruntime:cuda",
     "onnxruntime-tensorrt": f"{_BACKENDS}.onnxruntime:tensorrt",
@@ -38,9 +40,10 @@ _ON_REQUEST: dict[str, str] = {"openvino-bf16": f"{_BACKENDS}.openvino:bf16"}
 AUTO_ORDER = (
     *("tensorrt", "tensorrt-rtx"),
     *("onnxruntime-rtx", "onnxruntime-tensorrt", "onnxruntime-cuda"),
-    *("onnxruntime", "openvino"),
+    *("native", "onnxruntime", "openvino"),
 )
-"""What `auto` tries, fastest first: engines where there is a GPU, then onnxruntime on a GPU, then the CPU.
+"""What `auto` tries, fastest first: engines where there is a GPU, then onnxruntime on a GPU, then the CPU, on which
+compiled C is fastest where a bundle holds it.
 
 A rig waits for its next frame, so a backend's place is its tail in a paced loop. Back to back OpenVINO answers in about
 three quarters of onnxruntime's time, but at 100 frames a second its p99 is several times onnxruntime's (milliseconds).
@@ -74,6 +77,8 @@ def backends() -> tuple[BackendStatus, ...]:
 def pick(name: str = AUTO) -> Backend:
     """The backend of a name, or for `auto` the first of AUTO_ORDER that can run here.
 
+    Options may follow the name: `onnxruntime:threads=2`.
+
     Raises:
         BackendUnavailableError: there is no backend of that name, or it cannot run here.
     """
@@ -90,14 +95,18 @@ def pick(name: str = AUTO) -> Backend:
     return backend
 
 
-def open_fastest(graph: GraphSource) -> Choice:
+def open_fastest(graph: GraphSource, first: str | None = None) -> Choice:
     """Open a graph on the first backend of AUTO_ORDER that can run here and has something to run in the bundle.
+
+    Args:
+        graph: that is opened.
+        first: what is tried before, e.g. because it was measured to be faster here.
 
     Raises:
         BackendUnavailableError: none can.
     """
     skipped: list[BackendStatus] = []
-    for name in AUTO_ORDER:
+    for name in dict.fromkeys((*filter(None, (first,)), *AUTO_ORDER)):
         try:
             backend = _make(name)
             reason = why_not(backend)
@@ -126,18 +135,22 @@ def _known() -> dict[str, Callable[[], Backend]]:
 
 
 def _maker(target: str) -> Callable[[], Backend]:
-    module, _, attribute = target.partition(":")
-
     def make() -> Backend:
-        try:
-            backend: Backend = getattr(importlib.import_module(module), attribute)()
-        except ModuleNotFoundError as error:
-            if error.name != module:
-                raise
-            raise BackendUnavailableError(module, "was left out of this installation", "reinstall daenr") from error
+        backend: Backend = _load(target)()
         return backend
 
     return make
+
+
+def _load(target: str) -> Callable[..., Any]:
+    module, _, attribute = target.partition(":")
+    try:
+        maker: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise BackendUnavailableError(module, "was left out of this installation", "reinstall daenr") from error
+    return maker
 
 
 def _foreign_maker(entry: EntryPoint) -> Callable[[], Backend]:
@@ -157,9 +170,16 @@ def _foreign_maker(entry: EntryPoint) -> Callable[[], Backend]:
     return make
 
 
+def options_of(name: str) -> tuple[str, ...]:
+    """The options that may follow a backend's name, as in `onnxruntime:threads=2`; none for those of other packages."""
+    target = (_BUILT_IN | _ON_REQUEST).get(name)
+    return backend_options.options_of(_load(target)) if target else ()
+
+
 def _make(name: str) -> Backend:
-    if target := (_BUILT_IN | _ON_REQUEST).get(name):
-        return _maker(target)()
+    bare, options = backend_options.split(name)
+    if target := (_BUILT_IN | _ON_REQUEST).get(bare):
+        return backend_options.configure(name, _load(target), options) if options else _maker(target)()
     known = _known()
     if name not in known:
         names = [*known, *_ON_REQUEST]

@@ -33,20 +33,24 @@ class OnnxGraph:
         """Raise BackendUnavailableError: there is none."""
         raise BackendUnavailableError(f"graph {self.spec.name}", f"has no {flavour} engine", "export it with --trt")
 
+    def native(self, target: str) -> bytes:
+        """Raise BackendUnavailableError: there is none."""
+        raise BackendUnavailableError(f"graph {self.spec.name}", f"has no {target} library", "export it with --native")
+
 
 @final
 class Witness:
-    """A graph of a bundle that notes whether a backend took its engine, and so which precision was run.
+    """A graph of a bundle that notes whether a backend took something compiled, and so which precision was run.
 
     Args:
         graph: of a bundle.
-        engine_precision: what its engines compute in.
+        compiled_precision: what its engines and libraries compute in.
     """
 
-    def __init__(self, graph: GraphSource, engine_precision: str) -> None:
+    def __init__(self, graph: GraphSource, compiled_precision: str) -> None:
         self._graph = graph
-        self._engine_precision = engine_precision
-        self.gave_engine = False
+        self._compiled_precision = compiled_precision
+        self.gave_compiled = False
 
     @property
     def spec(self) -> GraphSpec:
@@ -61,7 +65,7 @@ class Witness:
     @property
     def precision(self) -> str:
         """What was handed out computes in."""
-        return self._engine_precision if self.gave_engine else "fp32"
+        return self._compiled_precision if self.gave_compiled else "fp32"
 
     def onnx(self) -> bytes:
         """The float32 ONNX graph."""
@@ -70,7 +74,13 @@ class Witness:
     def engine(self, flavour: str) -> bytes:
         """The TensorRT engine of a flavour."""
         content = self._graph.engine(flavour)
-        self.gave_engine = True
+        self.gave_compiled = True
+        return content
+
+    def native(self, target: str) -> bytes:
+        """The library of compiled C for a target."""
+        content = self._graph.native(target)
+        self.gave_compiled = True
         return content
 
 

@@ -14,7 +14,9 @@ from daenr_common.verdict import Check, Verdict
 from daenr_export.bundle import Bundle
 from daenr_export.bundle.golden import Golden
 from daenr_export.graphs.names import cuts_of, in_order
+from daenr_export.native.targets import native_target
 from daenr_export.runtime import registry
+from daenr_export.runtime.backends import native
 from daenr_export.runtime.protocol import Backend
 from daenr_export.runtime.registry import BackendStatus
 from daenr_export.tensorrt.inspection import inspect_engine
@@ -108,7 +110,7 @@ def verify(
         found, not_run = _Runner(bundle, _pick(status.name), must_run=backends is not None).run_all()
         runs += found
         checks += not_run
-    checks += _engines(bundle, backends)
+    checks += [*_engines(bundle, backends), *_natives(bundle, backends)]
     manifest = bundle.manifest
     return VerifyReport(
         bundle=str(bundle.path),
@@ -177,6 +179,20 @@ def _engines(bundle: Bundle, backends: Sequence[str] | None) -> list[Check]:
     return checks
 
 
+def _natives(bundle: Bundle, backends: Sequence[str] | None) -> list[Check]:
+    """What can be found out about compiled C without running it: whether a target has all graphs, what is foreign."""
+    natives = bundle.manifest.natives if backends is None or native.NAME in backends else ()
+    checks = []
+    for target in dict.fromkeys(entry.target for entry in natives):
+        have = {entry.graph for entry in natives if entry.target == target}
+        if missing := sorted(set(bundle.manifest.graphs) - have):
+            checks.append(Check(f"native {target}", Verdict.FAIL, f"none for the graphs {', '.join(missing)}"))
+        elif target != native_target():
+            reason = f"{len(have)} libraries are for another kind of machine than this {native_target()}"
+            checks.append(Check(f"native {target}", Verdict.CANNOT_TELL, reason))
+    return checks
+
+
 class _Runner:
     """Runs the graphs of a bundle on one backend; one that must run them raises where it cannot."""
 
@@ -208,7 +224,7 @@ class _Runner:
         yield from self._compare(witness)
         # A backend of ONNX graphs can answer for the typed variants, too, which engines are built from; but not the
         # reference: it sums float16 in float16, which no engine does.
-        if not witness.gave_engine and not self._is_reference:
+        if not witness.gave_compiled and not self._is_reference:
             for precision in manifest.graphs[name].variants:
                 yield from self._compare(OnnxGraph(graph.spec, graph.onnx(precision), precision))
 

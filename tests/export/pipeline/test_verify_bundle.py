@@ -278,12 +278,12 @@ def test_an_engine_that_says_another_precision_fails(exported):
 def test_a_witness_knows_what_was_run(shared_export):
     graph = daenr_export.Bundle.open(shared_export.bundle).graph("encoder")
     witness = runs.Witness(graph, "fp16")
-    assert (witness.precision, witness.gave_engine) == ("fp32", False)
+    assert (witness.precision, witness.gave_compiled) == ("fp32", False)
     witness.onnx()
     assert witness.precision == "fp32"
     if shared_export.manifest.engines:
         witness.engine("tensorrt-rtx")
-        assert (witness.precision, witness.gave_engine) == ("fp16", True)
+        assert (witness.precision, witness.gave_compiled) == ("fp16", True)
     with pytest.raises(BackendUnavailableError):
         witness.engine("tensorrt")
 

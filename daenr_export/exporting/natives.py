@@ -1,0 +1,75 @@
+"""Libraries of compiled C for a bundle's graphs, one for each graph and target."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from daenr_export.bundle import NativeEntry
+from daenr_export.bundle.golden import Golden
+from daenr_export.exporting.describe import native_file
+from daenr_export.exporting.options import Options
+from daenr_export.graphs.make import Graph
+from daenr_export.native import make_library
+from daenr_export.runtime.backends.native_library import ABI
+from daenr_export.specs import GraphSpec
+
+BUILT_IN_IMAGES = 2
+"""Golden images that a library carries, so that it can prove itself without Python."""
+
+
+@dataclass(frozen=True)
+class NativeFile:
+    """A library as it goes into a bundle: the manifest's entry, and its bytes."""
+
+    entry: NativeEntry
+    content: bytes
+
+
+HEADER_FILE = "native/daenr_native.h"
+"""Where the interface of the libraries is in a bundle."""
+
+
+def header() -> bytes:
+    """The interface of the libraries, for programs in C."""
+    return resources.files("daenr_export.native").joinpath("c", "daenr_native.h").read_bytes()
+
+
+def build_natives(graphs: Iterable[Graph], golden: Golden, options: Options) -> list[NativeFile]:
+    """Compile each graph for each target.
+
+    Raises:
+        ExportError: a graph holds an operation that there is no C for, or the compiler fails.
+        MissingExtraError: the compiler is not installed.
+    """
+    with tempfile.TemporaryDirectory(prefix="daenr-native-") as folder:
+        return [_build(graph, target, golden, options, Path(folder)) for graph in graphs for target in options.targets]
+
+
+def _build(graph: Graph, target: str, golden: Golden, options: Options, folder: Path) -> NativeFile:
+    spec = GraphSpec(graph.name, graph.input, graph.outputs, options.batch)
+    library = make_library(
+        graph.onnx,
+        graph_name=graph.name,
+        precision=options.precision,
+        target=target,
+        golden_input=golden.inputs(spec)[:BUILT_IN_IMAGES],
+        golden_outputs={name: array[:BUILT_IN_IMAGES] for name, array in golden.references(spec).items()},
+        max_batch=options.batch.max,
+        destination=folder / f"{graph.name}.{target}",
+    )
+    entry = NativeEntry(
+        graph=graph.name,
+        file=native_file(target, graph.name, options.precision),
+        target=target,
+        instruction_sets=library.instruction_sets,
+        abi=ABI,
+        precision_requested=options.precision,
+        precision_actual=options.precision,
+        compiler=library.compiler,
+        build_seconds=library.seconds,
+    )
+    return NativeFile(entry, library.path.read_bytes())
