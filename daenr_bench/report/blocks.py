@@ -24,7 +24,25 @@ class Mark:
         return self.word
 
 
-Cell = str | Mark
+@dataclass(frozen=True)
+class Value:
+    """A figure in a cell, and what belongs to it.
+
+    Attributes:
+        text: the figure.
+        details: short lines below it, e.g. its interval.
+        is_best: set in bold.
+    """
+
+    text: str
+    details: tuple[str, ...] = ()
+    is_best: bool = False
+
+    def __str__(self) -> str:
+        return " ".join((self.text, *self.details))
+
+
+Cell = str | Mark | Value
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,8 @@ class Table:
         columns: one for each cell of a row.
         rows: cells.
         folded: whether it is shown only when asked for.
+        groups: titles above the columns, and how many columns each stands over; together all of them.
+        parts: numbers of rows, from 0, above which a line is drawn.
     """
 
     kind: ClassVar[str] = "table"
@@ -59,6 +79,8 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     folded: bool = False
+    groups: tuple[tuple[str, int], ...] = ()
+    parts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,14 +142,14 @@ class Gallery:
     Attributes:
         caption: what they are.
         rows: title of a row and its images.
-        footer: title of the last row and its texts.
+        footer: title of the last row and its texts; None for no such row.
     """
 
     kind: ClassVar[str] = "gallery"
 
     caption: str
     rows: tuple[tuple[str, tuple[Picture, ...]], ...]
-    footer: tuple[str, tuple[str, ...]]
+    footer: tuple[str, tuple[str, ...]] | None = None
 
 
 Block = Table | Panels | Note | Facts | Gallery

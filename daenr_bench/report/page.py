@@ -1,24 +1,16 @@
-"""The page: one file of HTML with its style and drawings inside, without scripts and without anything to fetch."""
+"""The page on a measured bundle: which sections it has, and what stands above them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
-from itertools import count
-from typing import TYPE_CHECKING, Any
 
 from daenr_bench.report import words
 from daenr_bench.report.answers import WORDS, Answer, answers_of, headline_of, subject
 from daenr_bench.report.blocks import Cell, Column, Note, Section, Table
-from daenr_bench.report.drawing.chart import Chart
+from daenr_bench.report.rendering import render
 from daenr_bench.report.sections import accuracy, capacity, endurance, frames, latency, machine
 from daenr_bench.report.sections.common import bound, mark, p
 from daenr_bench.report.source import Source
-from daenr_common.extras import require
-from daenr_common.verdict import Verdict
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 _SECTIONS: tuple[Callable[[Source], Section | None], ...] = (
     latency.against_burst,
@@ -44,44 +36,15 @@ def html_page(source: Source) -> str:
         MissingExtraError: Jinja2 is not installed.
     """
     answers = answers_of(source)
-    numbers = count(1)
-    markup = require("markupsafe", extra="bench", purpose="reports as HTML").Markup
-
-    def drawn(chart: Chart) -> Any:
-        # Charts are made of elements, which escape what is put into them.
-        return markup(chart.render(f"chart-{next(numbers)}"))
-
-    template = _environment().get_template("page.html")
-    return template.render(
-        source=source,
+    return render(
+        "page.html",
         result=source.result,
+        version=source.result.packages.get("daenr", ""),
         headline=headline_of(answers),
         answers=_table(answers),
         caveats=_caveats(source),
-        kind=_kind(source.result.verdict),
         sections=[section for make in _SECTIONS if (section := make(source)) is not None],
-        style=markup((files(__package__) / "style.css").read_text("utf-8")),
-        chart=drawn,
-        mark=mark,
-        is_mark=lambda cell: not isinstance(cell, str),
     )
-
-
-def _environment() -> Environment:
-    library = require("jinja2", extra="bench", purpose="reports as HTML")
-    made: Environment = library.Environment(
-        loader=library.FunctionLoader(lambda name: (files(__package__) / name).read_text("utf-8")),
-        autoescape=True,
-        undefined=library.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["verdict_kind"] = _kind
-    return made
-
-
-def _kind(verdict: Verdict) -> str:
-    return mark("", verdict).kind
 
 
 def _table(answers: list[Answer]) -> Table:

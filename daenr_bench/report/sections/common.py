@@ -23,7 +23,8 @@ SCENARIOS = {
 }
 """Names for readers, in the order in which they are shown."""
 
-_KINDS = {Verdict.PASS: "pass", Verdict.FAIL: "fail", Verdict.CANNOT_TELL: "cannot-tell"}
+KINDS = {Verdict.PASS: "pass", Verdict.FAIL: "fail", Verdict.CANNOT_TELL: "cannot-tell"}
+"""How verdicts are called in the page's style."""
 
 
 def named(scenario: str) -> str:
@@ -33,7 +34,7 @@ def named(scenario: str) -> str:
 
 def mark(word: str, verdict: Verdict) -> Mark:
     """A verdict for a cell."""
-    return Mark(word, _KINDS[verdict])
+    return Mark(word, KINDS[verdict])
 
 
 def state(m: Measurement) -> Cell:
