@@ -49,6 +49,21 @@ TRAINING_INPUTS = {
 """The published `training_inputs.npy` of each region."""
 
 
+RECORDED: dict[str, dict[str, str]] = {
+    "region1": {
+        RESPONSES: "8310ad6e4730e87c67665268b7cc241f7fe08750",
+        TEST_INPUTS: "90cec1e39be2fec8afa60a0e3efa26edd9144991",
+        TEST_REPEATS: "bb035250a7d8d41845f3020873f1caaec3a7cd51",
+    },
+    "region2": {
+        RESPONSES: "30b75833134777834421829d92d1e1c26a99f694",
+        TEST_INPUTS: "90cec1e39be2fec8afa60a0e3efa26edd9144991",
+        TEST_REPEATS: "003e9691a949d74138f93e9aa7fe8b6df590cca7",
+    },
+}
+"""Git blob ids of the other published files, as far as they are known: those of region 3 are not."""
+
+
 class TestSet(NamedTuple):
     """Test images (I, 1, 32, 32) in [-1, 1], and responses (R, I, M) to each repeat."""
 
@@ -142,6 +157,16 @@ def check_training_inputs(folder: Path, *, published: bool = True) -> None:
     if published and (expected is None or found != expected.blob_id):
         problem = f"has {path.stat().st_size:,} bytes and git blob id {found}, expected the published file{identity}"
         raise RecordingError(path, problem, f"copy it from {SUPPLEMENT}, unmodified")
+
+
+def is_published(folder: Path) -> bool:
+    """Whether a folder holds a region as it was published, byte for byte, in every file whose blob id is known."""
+    region = folder.resolve().name
+    inputs = TRAINING_INPUTS.get(region)
+    if inputs is None or not is_region_folder(folder):
+        return False
+    known = {INPUTS: inputs.blob_id} | RECORDED.get(region, {})
+    return all((folder / name).is_file() and git_blob_id(folder / name) == blob for name, blob in known.items())
 
 
 def git_blob_id(path: Path) -> str:

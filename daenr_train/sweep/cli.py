@@ -11,7 +11,7 @@ import click
 from daenr_common.cli import print_table
 from daenr_train.fit.command import parse_settings
 from daenr_train.sweep.command import SweepRequest, run_sweep
-from daenr_train.sweep.cost import cost_rows, paper_cost
+from daenr_train.sweep.cost import HEADS, cost_rows, memory, paper_cost
 from daenr_train.sweep.driver import Options
 from daenr_train.sweep.table import Table
 
@@ -36,9 +36,10 @@ def sweep_from_options(given: dict[str, Any], settings: Sequence[str], options: 
 
 def _report(request: SweepRequest, table: Table) -> int:
     counts = Counter(table.status(cell) for cell in table.runs)
-    if table.timings:
-        print_table(["models", "runs", "seconds a run", "steps a second", "peak MiB"], cost_rows(table.timings))
-        click.echo(paper_cost(table.timings))
+    if costs := table.costs():
+        print_table(HEADS, cost_rows(costs))
+        click.echo(paper_cost(costs))
+        click.echo(memory(costs))
     for cell in table.runs:
         if table.status(cell) == "failed":
             click.echo(f"failed: {cell}: {table.entries[cell]['error']}", err=True)

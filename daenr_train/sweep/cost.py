@@ -1,44 +1,95 @@
-"""What runs cost, as measured, and what the whole grid of the paper would."""
+"""What runs cost, on paper and as measured, and what the whole grid of the paper would."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from daenr_train.spec import ModelSpec
 from daenr_train.sweep.grid import GRIDS, Cell
 from daenr_train.sweep.progress import duration, estimated_seconds, kind_of
+from daenr_train.sweep.work import gflop_per_step
 
 CLUSTER_CORES = 64
 
-Timings = Mapping[Cell, dict[str, Any] | None]
-"""The contents of timing.json by cell."""
+LARGEST_RUN_MIB = 1536
+"""What a run may hold in memory."""
+
+HEADS = ("models", "runs", "steps a run", "GFLOP a step", "core seconds a run", "steps a second", "peak MiB")
+"""Of `cost_rows`."""
 
 
-def cost_rows(timings: Timings) -> list[tuple[str, ...]]:
-    """A row for each kind of model: runs, mean seconds, mean steps per second, largest peak of memory."""
-    by_kind: dict[str, list[dict[str, Any]]] = {}
-    for cell, timing in sorted(timings.items()):
-        if timing:
-            by_kind.setdefault(kind_of(cell.model), []).append(timing)
+@dataclass(frozen=True)
+class RunCost:
+    """What one finished run cost.
+
+    Attributes:
+        steps: of fitting.
+        gflop_per_step: on paper.
+        core_seconds: seconds times threads, with evaluation.
+        steps_per_second: None for a fit without steps.
+        peak_mib: of its process; None where the system does not tell.
+    """
+
+    steps: int
+    gflop_per_step: float
+    core_seconds: float
+    steps_per_second: float | None
+    peak_mib: float | None
+
+    @classmethod
+    def of(cls, spec: ModelSpec, training: Mapping[str, Any], timing: Mapping[str, Any]) -> RunCost:
+        """From a run's model, its training configuration and what its timing.json holds."""
+        return cls(
+            timing["steps"],
+            gflop_per_step(spec, training["batch_size"]),
+            timing["seconds"] * timing["threads"],
+            timing["steps_per_second"],
+            timing["peak_memory_mib"],
+        )
+
+
+Costs = Mapping[Cell, RunCost]
+
+
+def cost_rows(costs: Costs) -> list[tuple[str, ...]]:
+    """A row for each kind of model, under `HEADS`: means over its runs, and the largest peak of memory."""
+    by_kind: dict[str, list[RunCost]] = {}
+    for cell, cost in sorted(costs.items()):
+        by_kind.setdefault(kind_of(cell.model), []).append(cost)
     return [
         (
             kind,
             str(len(found)),
-            f"{statistics.fmean(timing['seconds'] for timing in found):.1f}",
-            f"{statistics.fmean(timing['steps_per_second'] or 0 for timing in found):.1f}",
-            f"{max(timing['peak_memory_mib'] or 0 for timing in found):.0f}",
+            f"{statistics.fmean(cost.steps for cost in found):.0f}",
+            f"{statistics.fmean(cost.gflop_per_step for cost in found):.2f}",
+            f"{statistics.fmean(cost.core_seconds for cost in found):.1f}",
+            f"{statistics.fmean(cost.steps_per_second or 0 for cost in found):.1f}",
+            f"{_largest(found):.0f}",
         )
         for kind, found in by_kind.items()
     ]
 
 
-def paper_cost(timings: Timings) -> str:
+def paper_cost(costs: Costs) -> str:
     """One line: the grid `paper` with its seeds, at the speed and the settings of these runs."""
     grid = GRIDS["paper"]
     cells = grid.cells({region: region for region in grid.regions}, grid.seeds)
-    seconds = estimated_seconds(cells, {cell: timing["seconds"] for cell, timing in timings.items() if timing}) or 0
+    seconds = estimated_seconds(cells, {cell: cost.core_seconds for cell, cost in costs.items()}) or 0
     return (
         f"at this speed and with these settings, the {len(cells)} runs of the grid paper take "
         f"{duration(seconds)} on one core and {duration(seconds / CLUSTER_CORES)} on {CLUSTER_CORES}"
     )
+
+
+def memory(costs: Costs) -> str:
+    """One line: the most memory that a run held, against what it may."""
+    most = _largest(costs.values())
+    verb = "is within" if most <= LARGEST_RUN_MIB else "is more than"
+    return f"the largest run held {most:.0f} MiB, which {verb} the {LARGEST_RUN_MIB} MiB that a run may"
+
+
+def _largest(costs: Iterable[RunCost]) -> float:
+    return max(cost.peak_mib or 0 for cost in costs)

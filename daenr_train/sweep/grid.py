@@ -103,6 +103,8 @@ def _layers(*stems: str) -> tuple[str, ...]:
 
 _ALL_REGIONS = ("1", "2", "3")
 _JOINT = tuple(name for name in model_names() if "-" in name and not name.startswith("cnn"))
+_AUTOENCODER_AND_JOINT = ("cae", *_layers("cae-fr"))
+_ENCODER_AND_JOINT = _layers("cnn-fr", "cae-fr")
 _SECOND_STAGE = Block(_layers("cae-fr"), ("3",), ("significant", "insignificant"))
 
 _SMOKE_MODELS = ("cae", "vae", "vqvae", "cnn-fr2", "cnn-fc2", "cnn-fm2", "cae-fr2", "cae-fc2", "cae-fm2")
@@ -117,11 +119,19 @@ _SMOKE = Grid(
 
 GRIDS: dict[str, Grid] = {
     "paper": Grid((Block(tuple(model_names()), _ALL_REGIONS), _SECOND_STAGE)),
-    "table2": Grid((Block(("cae", *_layers("cae-fr")), _ALL_REGIONS),)),
+    "table2": Grid((Block(_AUTOENCODER_AND_JOINT, _ALL_REGIONS),)),
     "table3": Grid((_SECOND_STAGE,)),
-    "table4": Grid((Block(_layers("cnn-fr", "cae-fr"), _ALL_REGIONS),)),
+    "table4": Grid((Block(_ENCODER_AND_JOINT, _ALL_REGIONS),)),
     "table5": Grid((Block((*AUTOENCODERS, *_JOINT), ("3",)),)),
     "table6": Grid((Block((*_layers(*(f"cnn-{readout}" for readout in READOUTS)), *_JOINT), _ALL_REGIONS),)),
+    "figure2": Grid((Block(_AUTOENCODER_AND_JOINT, ("3",)),)),
+    "figure3": Grid((Block(_ENCODER_AND_JOINT, _ALL_REGIONS),)),
+    "figure4": Grid((Block(_layers("cae-fr"), ("3",)),)),
+    "evidence": Grid(
+        (Block(_AUTOENCODER_AND_JOINT, _ALL_REGIONS), Block(_ENCODER_AND_JOINT, _ALL_REGIONS)),
+        seeds=(0, 1, 2),
+        settings={"max_steps": 4000},
+    ),
     "smoke": _SMOKE,
 }
-"""The grids that have a name. `paper` is all the others but `smoke`."""
+"""The grids that have a name. `paper` holds the cells of all others; `evidence` and `smoke` fit them for less long."""

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from daenr_common.files import sha256_of
+from daenr_train.data.antolik import is_published
 from daenr_train.data.recording import Recording
 from daenr_train.spec import ModelSpec, parse_model_name
 from daenr_train.sweep.grid import Cell
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of everything that a sweep writes."""
 
 
@@ -25,6 +26,7 @@ class RecordingFacts:
         fingerprint: SHA-256 of its content.
         source: the last part of the path that it was read from.
         simulated: whether the true rates are known, that is, whether no animal was recorded.
+        published: whether it was read from the files of Antolík et al. 2016, byte for byte: the paper's data.
         n_images: training images.
         n_neurons: neurons.
         n_test_images: test images.
@@ -34,6 +36,7 @@ class RecordingFacts:
     fingerprint: str
     source: str
     simulated: bool
+    published: bool
     n_images: int
     n_neurons: int
     n_test_images: int
@@ -46,6 +49,7 @@ class RecordingFacts:
             fingerprint=recording.fingerprint,
             source=Path(recording.source or "").name,
             simulated=recording.true_test_rates is not None,
+            published=recording.source is not None and is_published(Path(recording.source)),
             n_images=recording.n_images,
             n_neurons=recording.n_neurons,
             n_test_images=recording.n_test_images,

@@ -10,6 +10,7 @@ from typing import Any
 
 from daenr_common.files import atomic_file
 from daenr_common.strict_json import encode
+from daenr_train.sweep.cost import RunCost
 from daenr_train.sweep.folder import SweepFolder, write_json
 from daenr_train.sweep.grid import Cell
 from daenr_train.sweep.plan import SCHEMA_VERSION, Run
@@ -58,6 +59,11 @@ class Table:
         self.entries[cell] = self._entry(self.runs[cell])
         if self.status(cell) == "finished":
             self.timings[cell] = self.folder.timing(self.runs[cell])
+
+    def costs(self) -> dict[Cell, RunCost]:
+        """What the finished runs cost, as far as that is known."""
+        known = {cell: timing for cell, timing in self.timings.items() if timing}
+        return {cell: RunCost.of(self.runs[cell].spec, self.runs[cell].training, t) for cell, t in known.items()}
 
     def write(self) -> None:
         """Write results.csv, results.json and timing.csv."""

@@ -87,6 +87,27 @@ def test_a_complete_tree_is_opened(antolik_region, tmp_path):
     assert open_recording(tmp_path / "region2").fingerprint == recording.fingerprint
 
 
+def test_only_the_published_files_are_the_published_region(antolik_region, tmp_path, monkeypatch):
+    folder = antolik_region(tmp_path / "region1")
+    assert not antolik.is_published(folder)
+    ids = {path.name: git_blob_id(path) for path in folder.glob("*.npy")}
+    inputs = {"region1": antolik.PublishedFile(0, ids[antolik.INPUTS])}
+    monkeypatch.setattr(antolik, "TRAINING_INPUTS", inputs)
+    assert not antolik.is_published(folder)  # the images, but with other responses
+    monkeypatch.setattr(antolik, "RECORDED", {"region1": {name: ids[name] for name in antolik.RECORDED["region1"]}})
+    assert antolik.is_published(folder)
+    assert not antolik.is_published(folder.rename(tmp_path / "region2"))
+    assert not antolik.is_published(tmp_path / "absent")
+
+
+@needs_recordings
+@pytest.mark.parametrize("region", [1, 2])
+def test_the_recorded_files_have_their_blob_ids(region):
+    for name, blob_id in antolik.RECORDED[f"region{region}"].items():
+        assert git_blob_id(RECORDED / f"region{region}" / name) == blob_id
+    assert not antolik.is_published(RECORDED / f"region{region}")  # without its training images
+
+
 def test_black_and_white_become_minus_one_and_one(antolik_region, tmp_path):
     folder = antolik_region(tmp_path / "region1")
     inputs = np.stack([np.zeros(961), np.full(961, 255e-6), *np.load(folder / antolik.INPUTS)[2:]])

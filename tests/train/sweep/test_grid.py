@@ -26,7 +26,18 @@ def test_the_grid_of_the_paper_is_every_model_on_every_region():
 # each class. 4: CNN-FR and CAE-FR. 5: 36 joint models and three autoencoders on region 3. 6: 48 on three regions.
 @pytest.mark.parametrize(
     ("table", "count"),
-    [("table2", 5 * 3), ("table3", 4 * 3), ("table4", 8 * 3), ("table5", 39), ("table6", 48 * 3), ("smoke", 13)],
+    [
+        ("table2", 5 * 3),
+        ("table3", 4 * 3),
+        ("table4", 8 * 3),
+        ("table5", 39),
+        ("table6", 48 * 3),
+        ("figure2", 5),
+        ("figure3", 8 * 3),
+        ("figure4", 4),
+        ("evidence", 9 * 3),
+        ("smoke", 13),
+    ],
 )
 def test_the_grids_of_the_tables(table, count):
     assert len(cells_of(table)) == count
@@ -35,6 +46,12 @@ def test_the_grids_of_the_tables(table, count):
 def test_the_grid_of_the_paper_holds_all_tables():
     together = {cell for name in GRIDS if name != "smoke" for cell in cells_of(name)}
     assert together == set(cells_of("paper"))
+
+
+def test_the_evidence_is_tables_2_and_4():
+    assert set(cells_of("evidence")) == {*cells_of("table2"), *cells_of("table4")}
+    assert set(cells_of("evidence")) >= {*cells_of("figure2"), *cells_of("figure3"), *cells_of("figure4")}
+    assert GRIDS["evidence"].seeds == (0, 1, 2)
 
 
 def test_a_second_stage_brings_its_first_stage():

@@ -90,13 +90,13 @@ def edit(path, **changes):
 
 
 def test_a_plan_of_another_version_is_refused(results, plan):
-    edit(results / "sweep.json", schema_version=2)
+    edit(results / "sweep.json", schema_version=1)
     with (
-        pytest.raises(DaenrError, match=r"sweep\.json: is not of schema version 1 \(found 2\)"),
+        pytest.raises(DaenrError, match=r"sweep\.json: is not of schema version 2 \(found 1\)"),
         open_folder(results, plan, resume=True),
     ):
         pass
-    edit(results / "sweep.json", schema_version=1, cells=[{"region": "region1"}])
+    edit(results / "sweep.json", schema_version=2, cells=[{"region": "region1"}])
     with pytest.raises(DaenrError, match=r"cells\[0\]\.model is missing"), open_folder(results, plan, resume=True):
         pass
 
@@ -114,13 +114,17 @@ def test_damaged_scores_are_named(results, small_recording, text, message):
 
 def test_results_of_another_schema_are_refused(results):
     edit(results / "results.json", schema_version=7)
-    with pytest.raises(DaenrError, match=r"results\.json: has schema version 7, this daenr reads 1"):
+    with pytest.raises(DaenrError, match=r"results\.json: has schema version 7, this daenr reads 2; install the daenr"):
         read_results(results)
     edit(results / "results.json", kind="groceries")
     with pytest.raises(DaenrError, match="holds no results of daenr-train sweep"):
         read_results(results)
-    with pytest.raises(DaenrError, match=r"results\.json: cannot be read"):
+    with pytest.raises(DaenrError, match=r"runs: holds no results\.json; give the --output of"):
         read_results(results / "runs")
+    with pytest.raises(DaenrError, match="nowhere: does not exist"):
+        read_results(results / "nowhere")
+    with pytest.raises(DaenrError, match=r"sweep\.json: is not a folder"):
+        read_results(results / "sweep.json")
 
 
 def test_mixed_recordings_are_refused(results):
@@ -135,6 +139,20 @@ def test_results_that_are_not_whole_are_refused(results, changes):
     edit(results / "results.json", **changes)
     with pytest.raises(DaenrError, match="run the sweep again with --resume"):
         read_results(results)
+
+
+def test_damaged_files_of_a_run_are_named(results):
+    (run,) = read_results(results).runs
+    assert run.cost().steps == 3
+    for name, read in (("examples.npz", run.examples), ("timing.json", run.cost)):
+        (run.folder / name).write_bytes(b"PK\x03\x04 cut")
+        with pytest.raises(DaenrError, match=rf"{name}: is damaged"):
+            read()
+    (run.folder / "timing.json").write_text("{}")
+    with pytest.raises(DaenrError, match=r"timing\.json: is not whole"):
+        run.cost()
+    (run.folder / "timing.json").unlink()
+    assert run.cost() is None
 
 
 def test_a_metric_that_is_not_there_is_named(results):
