@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ CLUSTER_CORES = 64
 LARGEST_RUN_MIB = 1536
 """What a run may hold in memory."""
 
-HEADS = ("models", "runs", "steps a run", "GFLOP a step", "core seconds a run", "steps a second", "peak MiB")
+HEADS = ("models", "runs", "steps a run", "core seconds a run", "steps a second", "GFLOP a step", "GFLOP/s", "peak MiB")
 """Of `cost_rows`."""
 
 
@@ -59,18 +59,17 @@ def cost_rows(costs: Costs) -> list[tuple[str, ...]]:
     by_kind: dict[str, list[RunCost]] = {}
     for cell, cost in sorted(costs.items()):
         by_kind.setdefault(kind_of(cell.model), []).append(cost)
-    return [
-        (
-            kind,
-            str(len(found)),
-            f"{statistics.fmean(cost.steps for cost in found):.0f}",
-            f"{statistics.fmean(cost.gflop_per_step for cost in found):.2f}",
-            f"{statistics.fmean(cost.core_seconds for cost in found):.1f}",
-            f"{statistics.fmean(cost.steps_per_second or 0 for cost in found):.1f}",
-            f"{_largest(found):.0f}",
-        )
-        for kind, found in by_kind.items()
-    ]
+    return [(kind, *_means(found)) for kind, found in by_kind.items()]
+
+
+def _means(found: Sequence[RunCost]) -> tuple[str, ...]:
+    steps, seconds, gflop = (
+        statistics.fmean(getattr(cost, name) for cost in found) for name in ("steps", "core_seconds", "gflop_per_step")
+    )
+    rate = statistics.fmean(cost.steps_per_second or 0 for cost in found)
+    gflop_rate = statistics.fmean(cost.gflop_per_step * (cost.steps_per_second or 0) for cost in found)
+    figures = (f"{steps:.0f}", f"{seconds:.1f}", f"{rate:.1f}", f"{gflop:.2f}", f"{gflop_rate:.0f}")
+    return (str(len(found)), *figures, f"{_largest(found):.0f}")
 
 
 def paper_cost(costs: Costs) -> str:

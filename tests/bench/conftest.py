@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from browser import INSTALLED, Opened, chromium_path
 
 if TYPE_CHECKING:
     from bench_factory import FakeClock
@@ -57,3 +59,44 @@ def measure(opened: Callable[..., list[Cell]], shared_timed_bundle: Path) -> Cal
         return plan.measure(opened(*backends), on_bench(shared_timed_bundle, clock, seed=seed))
 
     return measure
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[object]:
+    """A headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    path = chromium_path()
+    if path is None:
+        pytest.skip(f"no Chromium: apt-get install chromium, run {INSTALLED.name}, or set DAENR_CHROMIUM")
+    # The one that install_chromium.sh unpacked brings libraries and a font that a small system lacks.
+    beside = Path(path).parent
+    own = {"LD_LIBRARY_PATH": str(beside / "lib"), "FONTCONFIG_PATH": str(beside)} if (beside / "lib").is_dir() else {}
+    # Without a setuid helper there is no sandbox; the pages are our own. The shared memory of containers is small.
+    options = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=options, env=dict(os.environ) | own)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
+    contexts = []
+
+    def open_page(text: str, *, width: int = 1280, scheme: str = "light", scripts: bool = True) -> Opened:
+        path = tmp_path / "report.html"
+        path.write_text(text, encoding="utf-8")
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=scripts
+        )
+        contexts.append(context)
+        opened = Opened(context.new_page())
+        opened.page.on("console", lambda message: opened.complaints.append(message.text))
+        opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+        opened.page.on("request", lambda request: opened.requests.append(request.url))
+        opened.page.goto(path.as_uri())
+        return opened
+
+    yield open_page
+    for context in contexts:
+        context.close()

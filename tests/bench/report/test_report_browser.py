@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import report_factory as factory
+from browser import CLIPPED, CONTRAST, OVERFLOWING, Opened
 from report_factory import burst, paced, result_of, wrong
 
 from daenr_bench.report.golden import GoldenCheck, Neurons, Pictures
@@ -19,74 +18,6 @@ from daenr_bench.result_files import Report
 
 WIDTHS = (390, 1280)
 SCHEMES = ("light", "dark")
-
-OVERFLOWING = """() => [...document.querySelectorAll('body *')].filter(e => {
-    if (e.closest('.scroll') || e.closest('.skip') || e.closest('svg *') || e.closest('thead')) return false;
-    const box = e.getBoundingClientRect();
-    return box.width && (box.right > innerWidth + 1 || box.left < -1);
-}).map(e => e.outerHTML.slice(0, 80))"""
-
-# Texts of a chart that stick out of it on the left, or lie on top of each other on an axis.
-CLIPPED = """() => [...document.querySelectorAll('figure svg')].flatMap(svg => {
-    const frame = svg.getBoundingClientRect();
-    return [...svg.querySelectorAll('text')].filter(t => {
-        const box = t.getBoundingClientRect();
-        return box.left < frame.left - 2 || box.right > frame.right + 12 || box.bottom > frame.bottom + 2;
-    }).map(t => t.textContent);
-})"""
-
-# WCAG: contrast of texts with what is behind them.
-CONTRAST = """() => {
-    const parse = c => c.match(/[\\d.]+/g).map(Number);
-    const linear = v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
-    const light = c => { const [r, g, b] = c.map(v => linear(v / 255));
-        return .2126 * r + .7152 * g + .0722 * b; };
-    const behind = e => { for (; e; e = e.parentElement) {
-        const c = parse(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > 0) return c; }
-        return [255, 255, 255]; };
-    const found = new Map();
-    for (const e of document.querySelectorAll('body *')) {
-        if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
-        if (['title', 'desc'].includes(e.tagName)) continue;
-        const style = getComputedStyle(e), ink = parse(e.closest('svg') ? style.fill : style.color);
-        const [a, b] = [light(ink.slice(0, 3)), light(behind(e).slice(0, 3))].sort((x, y) => y - x);
-        const name = `${e.tagName}.${e.className.baseVal ?? e.className}`;
-        if ((a + .05) / (b + .05) < 4.5) found.set(name, (a + .05) / (b + .05));
-    }
-    return [...found.entries()];
-}"""
-
-
-@dataclass
-class Opened:
-    """A page in a browser, with all that the browser complained about or asked for."""
-
-    page: Any
-    complaints: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-
-@pytest.fixture
-def open_page(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
-    contexts = []
-
-    def open_page(text: str, *, width: int = 1280, scheme: str = "light", scripts: bool = True) -> Opened:
-        path = tmp_path / "report.html"
-        path.write_text(text, encoding="utf-8")
-        context = chromium.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=scripts
-        )
-        contexts.append(context)
-        opened = Opened(context.new_page())
-        opened.page.on("console", lambda message: opened.complaints.append(message.text))
-        opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
-        opened.page.on("request", lambda request: opened.requests.append(request.url))
-        opened.page.goto(path.as_uri())
-        return opened
-
-    yield open_page
-    for context in contexts:
-        context.close()
 
 
 def golden() -> GoldenCheck:

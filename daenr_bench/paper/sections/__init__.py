@@ -1,0 +1,1 @@
+"""The parts of the report, as blocks that a page and Markdown both show."""
