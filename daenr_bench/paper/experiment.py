@@ -85,8 +85,8 @@ class Experiment:
 
     @property
     def focus(self) -> str:
-        """The region of the tables and figures that show only one: the paper's region 3, else the last."""
-        return "region3" if "region3" in self.regions else self.regions[-1]
+        """The region of what shows only one: the paper's region 3, else the last that was swept."""
+        return "region3" if "region3" in self.recordings else max(self.recordings, default="region3")
 
     def is_published(self, region: str) -> bool:
         """Whether a region's recording is the one that the paper used."""

@@ -110,8 +110,9 @@ def table3(region: str) -> Layout:
     def spots(model: str, metric: Metric) -> Iterable[Spot]:
         chosen, others = (Place(region, model, neurons) for neurons in ("significant", "insignificant"))
         family = "CAE-FR, significant against insignificant"
-        yield Spot(f"{metric.name} significant", chosen, metric, metric.key, others, family)
-        yield Spot(f"{metric.name} insignificant", others, metric, metric.key)
+        column = f"{region_title(region)} {metric.name}"
+        yield Spot(f"{column} significant", chosen, metric, metric.key, others, family)
+        yield Spot(f"{column} insignificant", others, metric, metric.key)
 
     models = tuple(f"cae-fr{layer}" for layer in LAYERS)
     rows = (Row(model_title(m), tuple(spot for metric in metrics for spot in spots(m, metric))) for m in models)
@@ -148,7 +149,7 @@ def table5(region: str) -> Layout:
     """Reconstruction by all autoencoders, alone and with each readout on each layer."""
 
     def spot(model: str, layer: int, metric: Metric) -> Spot:
-        column = f"h{layer} {metric.name}"
+        column = f"{region_title(region)} h{layer} {metric.name}"
         place = Place(region, f"{model}{layer}" if "-" in model else model)
         return _against_autoencoder(column, place, metric, rivals=f"{model.partition('-')[0]} {column}")
 
@@ -217,7 +218,9 @@ def figure4(region: str) -> Layout:
 
     def row(layer: int) -> Row:
         place = Place(region, f"cae-fr{layer}")
-        return Row(model_title(place.model), tuple(Spot(m.name.split()[0], place, m) for m in metrics))
+        columns = (f"{region_title(region)} {metric.name.split()[0]}" for metric in metrics)
+        spots = (Spot(column, place, metric) for column, metric in zip(columns, metrics, strict=True))
+        return Row(model_title(place.model), tuple(spots))
 
     caption = f"Neurons of {region_title(region)} that are predicted significantly (p ≤ 0.05), and those that are not."
     return Layout("figure4", caption, "model", (), ("significant", "insignificant"), tuple(map(row, LAYERS)))

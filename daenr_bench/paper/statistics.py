@@ -18,6 +18,9 @@ CONFIDENCE = 0.95
 LEVEL = 0.05
 """Of a test after the correction."""
 
+ROUNDING = 1e-9
+"""Differences that vary by less than this share of the values do not vary."""
+
 FEWEST_PAIRS = 3
 """Two differences leave one degree of freedom, and no way to see that they are odd."""
 
@@ -77,7 +80,8 @@ def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
     if len(differences) < FEWEST_PAIRS:
         pairs = "1 pair" if len(differences) == 1 else f"{len(differences)} pairs"
         return PairedTest(difference, None, f"{pairs}, a test needs {FEWEST_PAIRS}")
-    if max(differences) == min(differences):
+    largest = max(map(abs, (*first, *second)))
+    if max(differences) - min(differences) <= ROUNDING * largest:
         return PairedTest(difference, None, "all pairs differ by the same")
     return PairedTest(difference, float(_scipy().ttest_rel(first, second).pvalue), "")
 

@@ -95,14 +95,15 @@ def _responses(correlation: float, unscored: int) -> Scores:
     spread = np.linspace(-0.3, 0.3, N_NEURONS - unscored)
     scored = [*(correlation + spread).tolist(), *[None] * unscored]
     significant = [value is not None and value > 0.28 for value in scored]
-    summary = {"mean": float(np.mean(correlation + spread)), "n_scored": N_NEURONS - unscored}
+    mean = float(np.mean(correlation + spread)) if len(spread) else None
+    summary = {"mean": mean, "n_scored": len(spread)}
     halved = [None if value is None else value / 2 for value in scored]
     return {
         "n_neurons": N_NEURONS,
         "neuron_ids": [f"n{k}" for k in range(N_NEURONS)],
         "responses": {
             "correlation_to_average": summary,
-            "correlation_single_trial": summary | {"mean": summary["mean"] / 2},
+            "correlation_single_trial": summary | {"mean": None if mean is None else mean / 2},
         },
         "per_neuron": {
             "correlation_to_average": scored,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from daenr_bench.paper.analysis import analyse
+from daenr_bench.paper.csv_files import csv_files
 from daenr_train.fit import TrainingConfig
 from daenr_train.fit.interruption import StopRequest
 from daenr_train.sweep.code_version import code_version
@@ -13,6 +15,7 @@ from daenr_train.sweep.folder import Plan, open_folder
 from daenr_train.sweep.grid import Cell
 from daenr_train.sweep.job import Job, Outcome, Status, execute
 from daenr_train.sweep.plan import PlannedCell, RecordingFacts, plan_runs
+from daenr_train.sweep.results import read_results
 
 QUICK = {"max_steps": 3, "batch_size": 32, "validate_every": 2, "threads": 1}
 
@@ -79,3 +82,8 @@ def sweep(path, recording, cells, engine=None, *, resume=False, options=None, st
         driver = Driver(folder, runs, cells, engine, options or Options())
         driver.drive(stop or StopRequest(), Notes())
     return engine
+
+
+def paper_csv(path):
+    """What `daenr-bench paper` makes of a sweep, as the contents of its CSV files by name."""
+    return csv_files(analyse(read_results(path), "average"))

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sweep_doubles import QUICK, cells_of, plan_of, sweep
+from sweep_doubles import QUICK, cells_of, paper_csv, plan_of, sweep
 
 from daenr_train.data import open_recording, write_npz
 from daenr_train.sweep.code_version import code_version
@@ -96,6 +96,7 @@ def test_killed_at_any_moment_a_sweep_goes_on_to_the_same_table(data, tmp_path, 
     assert "6 finished" in stdout
     assert stderr == ""  # no progress bar where there is no terminal
     assert tables(tmp_path / "r") == tables(data / "expected")
+    assert paper_csv(tmp_path / "r") == paper_csv(data / "expected")
 
 
 @pytest.mark.slow

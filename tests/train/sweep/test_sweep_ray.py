@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sweep_doubles import QUICK, cells_of, sweep
+from sweep_doubles import QUICK, cells_of, paper_csv, sweep
 
 from daenr_common.errors import DaenrError
 from daenr_train.sweep.ray_engine import RayEngine
@@ -104,6 +104,7 @@ def test_a_node_and_a_process_die_and_the_table_is_the_same(cluster, small_recor
     assert disturbed.killed == 1
     for name in ("results.csv", "results.json"):
         assert (tmp_path / "r" / name).read_bytes() == (tmp_path / "expected" / name).read_bytes()
+    assert paper_csv(tmp_path / "r") == paper_csv(tmp_path / "expected")
 
 
 def test_a_cluster_that_is_not_there_is_named_at_once():
