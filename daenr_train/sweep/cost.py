@@ -28,7 +28,8 @@ class RunCost:
     Attributes:
         steps: of fitting.
         gflop_per_step: on paper.
-        core_seconds: seconds times threads, with evaluation.
+        core_seconds: processor time, with evaluation: a machine that others use too does not lengthen it. A fit that
+            went on from a state took only some of its steps in this process; its cost is that of all.
         steps_per_second: None for a fit without steps.
         peak_mib: of its process; None where the system does not tell.
     """
@@ -45,7 +46,7 @@ class RunCost:
         return cls(
             timing["steps"],
             gflop_per_step(spec, training["batch_size"]),
-            timing["seconds"] * timing["threads"],
+            timing["cpu_seconds"] * timing["steps"] / max(timing["steps_taken_here"], 1),
             timing["steps_per_second"],
             timing["peak_memory_mib"],
         )

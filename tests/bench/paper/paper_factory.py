@@ -60,9 +60,10 @@ def _finish(folder: SweepFolder, run: Any, scores: Scores | str | None) -> None:
     if isinstance(scores, str):
         folder.fail(run, scores, "", attempts=1)
         return
-    timing = {"steps": 300, "seconds": 30.0, "threads": 1, "steps_per_second": 10.0, "peak_memory_mib": 500.0}
+    timing = {"steps": 300, "steps_taken_here": 300, "seconds": 30.0, "cpu_seconds": 30.0, "threads": 1}
+    timing |= {"steps_per_second": 10.0, "peak_memory_mib": 500.0, "host": "rig"}
     files = {"examples.npz": examples(run.cell)} if "images" in scores else {}
-    folder.finish(run, scores, files, timing | {"host": "rig"})
+    folder.finish(run, scores, files, timing)
 
 
 def examples(cell: Cell) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from paper_factory import grid_cells
@@ -108,3 +109,27 @@ def test_the_claims_are_the_paper_s() -> None:
         f"{a}-{r} against CNN-{r}" for r in ("FR", "FC", "FM") for a in ("CAE", "VAE", "VQ-VAE")
     ]
     assert families["figure4"] == []
+
+
+def test_what_the_guide_says_of_the_paper_s_numbers() -> None:
+    """How many of the paper's own cells are not better than their baselines (docs/paper.md)."""
+    worse = {}
+    for ident in PRINTED:
+        layout = LAYOUTS[ident]
+        values = {
+            (spot.place, spot.metric): printed(ident, row.title, spot.column)
+            for row in layout.rows
+            for spot in row.spots
+        }
+        compared = [
+            (values[spot.place, spot.metric] - values[spot.against, spot.metric])
+            * (1 if spot.metric.higher_is_better else -1)
+            for spot in layout.spots
+            if spot.against is not None
+        ]
+        worse[ident] = (sum(gain <= 0 for gain in compared), len(compared))
+    assert worse == {"table2": (4, 36), "table3": (3, 12), "table4": (0, 12), "table5": (2, 108), "table6": (4, 108)}
+    guide = (Path(__file__).parents[3] / "docs" / "paper.md").read_text("utf-8")
+    assert "Of 276 cells with a baseline, 13 are not better than it" in guide
+    assert "4 of 36 in table 2, 3 of 12 in table 3" in guide
+    assert "none of 12 in table 4, 2 of 108 in table 5, 4 of 108 in table 6" in guide
