@@ -49,7 +49,9 @@ def costs_of(taken_here=100, mib=500.0):
     timing = {"steps": 100, "steps_taken_here": taken_here, "steps_per_second": 10.0, "peak_memory_mib": mib}
     seconds = {"cae": 360.0, "vae": 360.0, "vqvae": 360.0, "cnn-fr1": 36.0}
     return {
-        cell(model): RunCost.of(parse_model_name(model, n_neurons=102), {"batch_size": 64}, timing | {"cpu_seconds": taken})
+        cell(model): RunCost.of(
+            parse_model_name(model, n_neurons=102), {"batch_size": 64}, timing | {"cpu_seconds": taken}
+        )
         for model, taken in seconds.items()
     }
 
