@@ -45,13 +45,8 @@ class Metric:
         Raises:
             DaenrError: results.json does not hold it.
         """
-        try:
-            holder = run.entry[self.part] if self.part else run.entry
-            value: Any = holder[self.key]["mean"] if self.part == "responses" else holder[self.key]
-            return None if value is None else decode(float, value, self.key)
-        except (KeyError, TypeError, FieldError) as error:
-            problem = f"has no {self.name} of {run.cell} ({error})"
-            raise DaenrError("results.json", problem, "run the sweep again with --resume") from error
+        keys = (self.part, self.key, "mean") if self.part == "responses" else (self.part, self.key)
+        return _number(run, tuple(filter(None, keys)), self.name)
 
     def of_both(self, first: Result, second: Result) -> tuple[float, float] | None:
         """The scores of two runs that are compared, over the neurons that could be scored in both.
@@ -68,6 +63,27 @@ class Metric:
         one, other = first.per_neuron(self.key), second.per_neuron(self.key)
         both = np.isfinite(one) & np.isfinite(other)
         return (float(one[both].mean()), float(other[both].mean())) if both.any() else None
+
+
+def neurons_without_a_correlation(run: Result) -> int:
+    """How many neurons of a finished run with a readout have no correlation with the average of the repeats.
+
+    Raises:
+        DaenrError: results.json does not hold it.
+    """
+    scored = _number(run, ("responses", TO_AVERAGE.key, "n_scored"), "number of scored neurons")
+    return round((_number(run, ("n_neurons",), "number of neurons") or 0) - (scored or 0))
+
+
+def _number(run: Result, keys: tuple[str, ...], name: str) -> float | None:
+    value: Any = run.entry
+    try:
+        for key in keys:
+            value = value[key]
+        return None if value is None else decode(float, value, ".".join(keys))
+    except (KeyError, TypeError, FieldError) as error:
+        problem = f"has no {name} of {run.cell} ({error})"
+        raise DaenrError("results.json", problem, "run the sweep again with --resume") from error
 
 
 MSE = Metric("mse", "images", "MSE", 4, higher_is_better=False)

@@ -131,4 +131,7 @@ def read_results(path: Path) -> Results:
 
 def _result(path: Path, entry: dict[str, Any]) -> Result:
     cell = decode(Cell, {name: entry[name] for name in ("region", "model", "neurons", "seed")}, "runs")
-    return Result(cell, decode(str, entry["status"], "runs.status"), entry, path / "runs" / entry["digest"])
+    for name in ("training", "spec"):
+        decode(dict[str, Any], entry[name], f"runs.{name}")
+    digest = decode(str, entry["digest"], "runs.digest")
+    return Result(cell, decode(str, entry["status"], "runs.status"), entry, path / "runs" / digest)

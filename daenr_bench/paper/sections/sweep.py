@@ -7,7 +7,7 @@ from operator import itemgetter
 from daenr_bench.paper.analysis import Analysis
 from daenr_bench.paper.experiment import Experiment
 from daenr_bench.paper.layouts import model_title, region_title
-from daenr_bench.paper.metrics import CORRELATION_WITH
+from daenr_bench.paper.metrics import CORRELATION_WITH, neurons_without_a_correlation
 from daenr_bench.paper.statistics import FEWEST_PAIRS
 from daenr_bench.report import words
 from daenr_bench.report.blocks import Block, Cell, Column, Facts, Note, Section, Table, numbers
@@ -82,7 +82,7 @@ def settings_of(experiment: Experiment) -> dict[str, list[str]]:
 def unscored(experiment: Experiment) -> str:
     """How many neurons have no correlation where most have none; empty if all have one."""
     counts = [
-        (int(run.entry["n_neurons"]) - int(run.entry["responses"]["correlation_to_average"]["n_scored"]), run.cell)
+        (neurons_without_a_correlation(run), run.cell)
         for run in experiment.results.runs
         if run.status == "finished" and run.cell.neurons == "all" and "responses" in run.entry
     ]

@@ -131,6 +131,7 @@ def test_what_are_no_usable_results_is_one_line(invoke: Invoke, half: Path, tmp_
 
     (tmp_path / "empty").mkdir()
     runs = json.loads((half / "results.json").read_text())["runs"]
+    scored = next(run for run in runs if run["model"] == "cae-fr1" and run["status"] == "finished")
     mixed = [runs[0] | {"recording": "f" * 64}, *runs[1:]]
     for results, fragments in (
         ("absent", ("absent: does not exist", "give the --output of daenr-train sweep")),
@@ -140,6 +141,11 @@ def test_what_are_no_usable_results_is_one_line(invoke: Invoke, half: Path, tmp_
         (edited("foreign", kind="groceries"), ("results.json: holds no results of daenr-train sweep",)),
         (edited("mixed", runs=mixed), ("mixes recordings of region1 (cae on region1, seed 0)", "in two folders")),
         (edited("cut", runs=[{}]), ("results.json: is not whole",)),
+        (edited("odd", runs=[runs[0] | {"training": "hard"}]), ("runs.training is 'hard', expected an object",)),
+        (
+            edited("bare", runs=[scored | {"responses": {}}]),
+            ("results.json: has no PCC of cae-fr1 on region1, seed 0",),
+        ),
     ):
         assert_one_line(invoke(results, "--output", "report"), *fragments)
         assert not (tmp_path / "report").exists()

@@ -51,6 +51,14 @@ def test_the_answer_comes_first(whole: Document) -> None:
     assert places == sorted(places)
 
 
+def test_neurons_without_a_correlation_are_told(tmp_path: Path) -> None:
+    def invent(cell: Cell) -> dict[str, object]:
+        return scores_of(cell, mse=0.05, correlation=0.3, unscored=3 if cell.model == "cae-fr2" else 1)
+
+    text = Page(html_page(document(write_sweep(tmp_path / "r", grid_cells("table4", [0], ["3"]), invent)))).text
+    assert "has no correlation and is left out of the mean: at most 3 (CAE-FR2 on Region 3, seed 0)." in text
+
+
 def test_every_table_and_figure_has_its_section(whole: Document) -> None:
     page = Page(html_page(whole))
     idents = [attributes["id"] for attributes in page.all("section")]
