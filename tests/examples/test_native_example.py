@@ -38,8 +38,9 @@ def test_a_program_in_c_answers_frames_as_the_golden_file_says(bundle, tmp_path,
     target = native_target()
     library = bundle.path / "native" / target / f"responses.fp32{find_target(target).suffix}"
     program = tmp_path / "frames"
-    command = [*compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", EXAMPLES / "frames.c", "-I", bundle.path / "native"]
-    subprocess.run([*command, library, "-o", program], check=True, capture_output=True, text=True)
+    strict = ["-std=c11", "-Wall", "-Wextra", "-Werror"]
+    sources = [EXAMPLES / "frames.c", "-I", bundle.path / "native", library]
+    subprocess.run([*compiler, *strict, *sources, "-o", program], check=True, capture_output=True, text=True)
     golden = bundle.golden()
     answered = subprocess.run([program], input=golden["image"].tobytes(), capture_output=True, check=True, timeout=60)
     expected = golden["responses.responses"]
