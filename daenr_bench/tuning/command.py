@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _HELP = """Find the backend that answers BUNDLE best on this machine, and note it beside the bundle.
 
-Every backend that can run here, with one thread and with two, answers the rig's graph in bursts and on a fixed schedule,
+Every backend that can run here, with one thread and with two, answers the rig's graph in bursts and on a schedule,
 resting between frames and kept warm, side by side in one run. Only candidates whose answers are right take part, and
 the shortest 99th percentile on the schedule wins. daenr_export.load(BUNDLE) then picks it by itself, on this kind of
 machine; --backend and load(backend=...) still decide otherwise.
