@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,21 +74,12 @@ def backends() -> tuple[BackendStatus, ...]:
     return tuple(_status(name) for name in _known())
 
 
-def pick(name: str = AUTO) -> Backend:
-    """The backend of a name, or for `auto` the first of AUTO_ORDER that can run here.
-
-    Options may follow the name: `onnxruntime:threads=2`.
+def pick(name: str) -> Backend:
+    """The backend of a name. Options may follow it: `onnxruntime:threads=2`.
 
     Raises:
         BackendUnavailableError: there is no backend of that name, or it cannot run here.
     """
-    if name == AUTO:
-        skipped = []
-        for status in map(_status, AUTO_ORDER):
-            if status.available:
-                return _make(status.name)
-            skipped.append(status)
-        raise _nothing_runs(skipped)
     backend = _make(name)
     if reason := why_not(backend):
         raise BackendUnavailableError(f"backend {name}", f"cannot run here: {reason}", "or choose another backend")
@@ -115,12 +106,8 @@ def open_fastest(graph: GraphSource, first: str | None = None) -> Choice:
         except BackendUnavailableError as error:
             reason = reason_of(name, error)
         skipped.append(BackendStatus(name, False, reason))
-    raise _nothing_runs(skipped)
-
-
-def _nothing_runs(skipped: Sequence[BackendStatus]) -> BackendUnavailableError:
     reasons = " / ".join(f"{status.name}: {status.reason}" for status in skipped)
-    return BackendUnavailableError("backend auto", f"no backend can run here ({reasons})", "pip install 'daenr[cpu]'")
+    raise BackendUnavailableError("backend auto", f"no backend can run here ({reasons})", "pip install 'daenr[cpu]'")
 
 
 def _known() -> dict[str, Callable[[], Backend]]:

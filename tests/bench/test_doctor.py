@@ -42,15 +42,20 @@ def test_without_a_gpu_the_cpu_can_still_run(statuses: Callable[..., None]) -> N
     assert result.stdout.endswith("at least one backend can run\n")
 
 
-def test_with_nothing_installed_it_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, statuses: Callable[..., None]
-) -> None:
+def test_with_nothing_installed_compiled_c_can_run_and_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extras.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(packages, "NAMES", ("no-such-package-of-daenr",))
     result = CliRunner().invoke(main, ["doctor"])
-    assert result.exit_code == 3, result.output
+    assert result.exit_code == 0, result.output
+    assert re.search(r"^native +yes$", result.stdout, re.M)
     for remedy in ("daenr[cpu]", "daenr[openvino]", "daenr[rtx]", "daenr[rtx-run]", "daenr[gpu]"):
         assert f"pip install '{remedy}'" in result.stdout
+
+
+def test_where_nothing_can_run_it_cannot_tell(statuses: Callable[..., None]) -> None:
+    statuses(BackendStatus("native", False, "no libraries"), BackendStatus("onnxruntime", False, "not installed"))
+    result = CliRunner().invoke(main, ["doctor"])
+    assert result.exit_code == 3, result.output
     assert result.stdout.endswith("no backend can run: pip install 'daenr[cpu]'\n")
 
 
