@@ -9,6 +9,7 @@ import click
 from daenr_bench.comparison.command import compare
 from daenr_bench.paper.command import paper
 from daenr_bench.report.command import report
+from daenr_bench.roofline.command import roofline
 from daenr_bench.run_command import run
 from daenr_common.cli import Group
 from daenr_common.verdict import Verdict
@@ -25,6 +26,7 @@ Examples:
   daenr-bench report results.json --html report.html      verdicts and distributions as a page
   daenr-bench compare main.daenr change.daenr             slower, same or faster? A gate for CI
   daenr-bench paper results --output report               a sweep as the paper's tables and figures
+  daenr-bench roofline cae_fr2.daenr                      how far from what this core can do?
   daenr-bench log session.daenrlog                        what became of a closed loop's frames?
 """
 
@@ -59,6 +61,7 @@ main.add_command(run)
 main.add_command(compare)
 main.add_command(report)
 main.add_command(paper)
+main.add_command(roofline)
 
 
 @main.command()

@@ -66,6 +66,26 @@ def compile_library(
         return (folder / library).read_bytes()
 
 
+def compile_alone(files: Mapping[str, bytes], source: str, target: Target) -> bytes:
+    """Compile one file of C, which may include the others, to a shared library that needs nothing else.
+
+    Args:
+        files: by name.
+        source: name of the one that is compiled.
+        target: the machine to compile for.
+
+    Raises:
+        MissingExtraError: ziglang is not installed.
+        ExportError: the compiler failed; the first line of its message is in the error.
+    """
+    with tempfile.TemporaryDirectory(prefix="daenr-native-") as name:
+        folder, library = Path(name), f"alone{target.suffix}"
+        for file, content in files.items():
+            (folder / file).write_bytes(content)
+        _zig(["cc", "-target", target.triple, *FLAGS, "-shared", "-nostdlib", "-s", source, "-o", library], folder)
+        return (folder / library).read_bytes()
+
+
 def _zig(arguments: list[str], folder: Path) -> str:
     """Run the compiler in a folder, with its caches there."""
     require("ziglang", extra="native", purpose="compiling native code")

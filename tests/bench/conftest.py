@@ -12,7 +12,7 @@ import pytest
 from browser import INSTALLED, Opened, chromium_path
 
 if TYPE_CHECKING:
-    from bench_factory import FakeClock
+    from bench_factory import FakeBackend, FakeClock
 
     from daenr_bench.cells import Cell
     from daenr_bench.scenarios.tracks import Outcome, Scenario
@@ -100,3 +100,21 @@ def open_page(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, shared_timed_bundle: Path) -> Callable[..., FakeBackend]:
+    """Let the only backend of `daenr-bench` be a fake."""
+    from bench_factory import FakeBackend, FakeClock
+
+    from daenr_export.runtime import registry
+    from daenr_export.runtime.registry import BackendStatus
+
+    def fake(**options: object) -> FakeBackend:
+        backend = FakeBackend(shared_timed_bundle, FakeClock(), **options)  # type: ignore[arg-type]
+        why = backend.why_unavailable()
+        monkeypatch.setattr(registry, "backends", lambda: (BackendStatus("fake", why is None, why or ""),))
+        monkeypatch.setattr(registry, "_make", {"fake": backend}.__getitem__)
+        return backend
+
+    return fake

@@ -13,13 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bench_checks import assert_one_line
-from bench_factory import GRAPHS, FakeBackend, FakeClock
+from bench_factory import GRAPHS, FakeBackend
 from click.testing import CliRunner, Result
 
 import daenr_bench
 from daenr_bench.cli import main
-from daenr_export.runtime import registry
-from daenr_export.runtime.registry import BackendStatus
 
 Invoke = Callable[..., Result]
 
@@ -30,20 +28,6 @@ BURST = ("--scenario", "burst")
 def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch, shared_timed_bundle: Path) -> Callable[..., FakeBackend]:
-    """Let the only backend be a fake."""
-
-    def fake(**options: object) -> FakeBackend:
-        backend = FakeBackend(shared_timed_bundle, FakeClock(), **options)  # type: ignore[arg-type]
-        why = backend.why_unavailable()
-        monkeypatch.setattr(registry, "backends", lambda: (BackendStatus("fake", why is None, why or ""),))
-        monkeypatch.setattr(registry, "_make", {"fake": backend}.__getitem__)
-        return backend
-
-    return fake
 
 
 def test_a_bundle_is_measured_from_end_to_end(invoke: Invoke, shared_timed_bundle: Path, tmp_path: Path) -> None:

@@ -132,12 +132,21 @@ def load_library(content: bytes, graph: str) -> NativeLibrary:
     digest = sha256_of(content)
     if digest not in _LOADED:
         try:
-            handle = ctypes.CDLL(_file_of(content))
+            handle = open_library(content)
         except OSError as error:
             problem = f"cannot be loaded ({error})"
             raise BackendUnavailableError(f"native library of the graph {graph}", problem, EXPORT_AGAIN) from error
         _LOADED[digest] = NativeLibrary(handle, graph)
     return _LOADED[digest]
+
+
+def open_library(content: bytes) -> ctypes.CDLL:
+    """Load any shared library from its bytes.
+
+    Raises:
+        OSError: it cannot be loaded here.
+    """
+    return ctypes.CDLL(_file_of(content))
 
 
 def _file_of(content: bytes) -> str:
