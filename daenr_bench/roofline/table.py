@@ -6,7 +6,18 @@ from collections.abc import Iterator
 
 import click
 
-from daenr_bench.roofline.document import GraphLimit, GraphRoofline, Layer, Peak, Rate, Reading, Roofline, Share
+from daenr_bench.notes import UNSTEADY
+from daenr_bench.roofline.document import (
+    WEIGHT_BYTES,
+    GraphLimit,
+    GraphRoofline,
+    Layer,
+    Peak,
+    Rate,
+    Reading,
+    Roofline,
+    Share,
+)
 from daenr_bench.table import NONE
 from daenr_common.cli import print_table
 
@@ -64,7 +75,7 @@ def _layer_rows(graphs: tuple[GraphRoofline, ...]) -> Iterator[list[str]]:
 def _layer_row(graph: str, layer: Layer) -> list[str]:
     work, limit = layer.work, layer.limits.get(SHOWN)
     times = [NONE] * 3 if limit is None else map(_us, (limit.compute_ns, limit.read_ns, limit.limit_ns))
-    sizes = [_kib(work.weight_bytes(4)), _kib(work.activation_bytes)]
+    sizes = [_kib(work.weight_bytes(WEIGHT_BYTES[SHOWN])), _kib(work.activation_bytes)]
     return [graph, work.layer, f"{work.multiply_adds:,}", f"{work.nominal_multiply_adds:,}", *sizes, *times]
 
 
@@ -89,12 +100,24 @@ def _notes(found: Roofline) -> Iterator[str]:
         "limit: of each layer the longer of its multiply-adds at the peak and its weights at the rate of reading all "
         "weights of the graph; nothing else that a call does is in it"
     )
-    if any(share.share is not None and share.share > 1 for share in found.shares):
-        yield "note: a share above 1 is of a backend that multiplies less than the direct method, as Winograd's does"
+    yield from _remarks(found)
     for subject, reason in _reasons(found):
         yield f"cannot tell {subject}: {reason}"
     for skip in found.skipped:
         yield f"left out {skip.backend}{f' on {skip.graph}' if skip.graph else ''}: {skip.reason}"
+
+
+def _remarks(found: Roofline) -> Iterator[str]:
+    """What limits the trust in shares."""
+    if any(share.share is not None and share.share > 1 for share in found.shares):
+        yield "note: a share above 1 is of a backend that multiplies less than the direct method, as Winograd's does"
+    rates = [peak.multiply_adds_per_s for peak in found.peaks if peak.multiply_adds_per_s is not None]
+    worst = max((rate.best / rate.median for rate in rates), default=1.0)
+    if worst > UNSTEADY:
+        yield (
+            f"note: the core's best round did {worst:.1f} times what its median round did: something else is running, "
+            "and makes shares smaller than they are on a quiet machine"
+        )
 
 
 def _reasons(found: Roofline) -> Iterator[tuple[str, str]]:

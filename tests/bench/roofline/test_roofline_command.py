@@ -20,7 +20,7 @@ import daenr_common.extras
 from daenr_bench.cli import main
 from daenr_bench.roofline import kernels as kernels_module
 from daenr_bench.roofline.core import Core
-from daenr_bench.roofline.document import Roofline
+from daenr_bench.roofline.document import Peak, Rate, Roofline
 from daenr_bench.roofline.kernels import kernels
 from daenr_bench.roofline.table import print_roofline
 from daenr_common.errors import ExportError
@@ -109,6 +109,19 @@ def test_a_share_above_one_is_explained(
     assert (
         "note: a share above 1 is of a backend that multiplies less than the direct method" in capsys.readouterr().out
     )
+
+
+def test_a_core_that_others_use_is_pointed_out(
+    invoke: Invoke, fake: Callable[..., FakeBackend], timed_bundle: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    fake(reason="fake: no driver")
+    invoke(timed_bundle, *ENCODER, "--json", "roofline.json")
+    _, found = read(tmp_path / "roofline.json")
+    for median, is_noted in ((9.0, False), (4.0, True)):
+        print_roofline(replace(found, peaks=(Peak("fp32", "plain", Rate(10.0, median, 1.0, 50)),)))
+        assert (
+            "note: the core's best round did 2.5 times what its median round did" in capsys.readouterr().out
+        ) is is_noted
 
 
 def test_where_no_backend_runs_the_limits_are_told_and_the_exit_code_is_3(
