@@ -41,7 +41,9 @@ def print_roofline(found: Roofline) -> None:
     headers = ["graph", "layer", "multiply-adds", "with zeros", "weights KiB", "moved KiB"]
     print_table([*headers, "compute µs", "read µs", "limit µs"], _layer_rows(found.graphs))
     click.echo("\nlimits")
-    print_table(["graph", "in", "weights KiB", "fit in", "10⁹ bytes/s", "limit µs"], _limit_rows(found.graphs))
+    print_table(
+        ["graph", "multiply-adds", "in", "weights KiB", "fit in", "10⁹ bytes/s", "limit µs"], _limit_rows(found.graphs)
+    )
     click.echo("\nshares of the limit, back to back")
     print_table(["graph", "backend", "in", "p50 µs", "limit µs", "share", "N"], map(_share_row, found.shares))
     click.echo()
@@ -81,7 +83,8 @@ def _layer_row(graph: str, layer: Layer) -> list[str]:
 
 def _limit_rows(graphs: tuple[GraphRoofline, ...]) -> Iterator[list[str]]:
     for graph in graphs:
-        yield from ([graph.graph, precision, *_limit_row(limit)] for precision, limit in graph.limits.items())
+        head = [graph.graph, f"{graph.multiply_adds:,}"]
+        yield from ([*head, precision, *_limit_row(limit)] for precision, limit in graph.limits.items())
 
 
 def _limit_row(limit: GraphLimit) -> list[str]:

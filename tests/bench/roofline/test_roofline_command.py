@@ -130,7 +130,7 @@ def test_where_no_backend_runs_the_limits_are_told_and_the_exit_code_is_3(
     fake(reason="fake: no driver")
     result = invoke(timed_bundle, *ENCODER)
     assert result.exit_code == 3
-    assert re.search(r"^encoder +fp32 +0\.3 +", result.stdout, re.M)
+    assert re.search(r"^encoder +4,096 +fp32 +0\.3 +", result.stdout, re.M)
     assert "left out fake: fake: no driver\n" in result.stdout
     assert result.stdout.endswith("tiny.daenr: cannot tell\n")
 
