@@ -42,6 +42,24 @@ class Machine:
     gpu: str
 
 
+_DECIDE_LATENCY = ("processor", "architecture", "system", "cores", "usable_cores", "governor", "is_virtual", "gpu")
+
+
+def differences(one: Machine, other: Machine, named: tuple[str, str]) -> list[str]:
+    """In what two machines differ that decides latencies, in words.
+
+    Args:
+        one: a machine.
+        other: another, or the same.
+        named: what each is called.
+    """
+    return [
+        f"another machine: {name} is {getattr(one, name)!r} {named[0]} and {getattr(other, name)!r} {named[1]}"
+        for name in _DECIDE_LATENCY
+        if getattr(one, name) != getattr(other, name)
+    ]
+
+
 def this_machine(root: Path = Path("/")) -> Machine:
     """Ask the machine that this runs on. Changes nothing.
 

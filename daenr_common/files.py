@@ -1,4 +1,4 @@
-"""Writing files and folders so that the final path holds all of it or does not exist."""
+"""Files of the user: read, hashed, and written so that the final path holds all of it or does not exist."""
 
 from __future__ import annotations
 
@@ -35,6 +35,21 @@ def sha256_of_file(path: Path) -> str:
     """The SHA-256 of a file, as 64 hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_text(path: Path, remedy: str) -> str:
+    """The text of a file that the user named.
+
+    Raises:
+        DaenrError: it is missing, cannot be read or is not UTF-8; the message ends with the remedy.
+    """
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise DaenrError(path, "does not exist", remedy) from error
+    except (OSError, UnicodeDecodeError) as error:
+        problem = f"cannot be read ({getattr(error, 'strerror', None) or 'it is not text'})"
+        raise DaenrError(path, problem, remedy) from error
 
 
 def refuse_to_overwrite(path: Path, *, force: bool) -> None:

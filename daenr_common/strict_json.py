@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
+from importlib.resources import files
 from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -19,6 +21,17 @@ class FieldError(Exception):
         self.field = field
         self.problem = problem
         super().__init__(f"{field} {problem}")
+
+
+def packaged(package: str | None, name: str) -> dict[str, Any]:
+    """A JSON document that is in a package, such as a JSON Schema.
+
+    Args:
+        package: its dotted name, as `__package__` gives it.
+        name: of the file.
+    """
+    document: dict[str, Any] = json.loads((files(package or "") / name).read_text("utf-8"))
+    return document
 
 
 def encode(value: Any) -> Any:

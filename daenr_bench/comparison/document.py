@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import Enum
-from importlib.resources import files
 from typing import Any
 
 from daenr_bench.comparison.effect import Effect
 from daenr_bench.machine import Machine
 from daenr_bench.result import Skip
-from daenr_common.strict_json import encode
+from daenr_common.strict_json import encode, packaged
 from daenr_common.verdict import Verdict
 
 SCHEMA_VERSION = 1
@@ -186,5 +185,4 @@ class Comparison:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the file."""
-    document: dict[str, Any] = json.loads((files(__package__) / "comparison.schema.json").read_text("utf-8"))
-    return document
+    return packaged(__package__, "comparison.schema.json")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from daenr_bench.comparison.document import Comparison, Pair, Side, State
@@ -11,14 +10,15 @@ from daenr_bench.comparison.effect import Criteria
 from daenr_bench.comparison.looks import MAY_BE_WRONG
 from daenr_bench.comparison.race import SIDES
 from daenr_bench.comparison.stored_samples import samples_of
+from daenr_bench.machine import differences
 from daenr_bench.measurement import Measurement
 from daenr_bench.measurement import State as Measured
 from daenr_bench.result import Result, Skip
 from daenr_bench.run import RIG_GRAPH
 from daenr_common.errors import DaenrError
+from daenr_common.files import read_text
 from daenr_common.verdict import Verdict
 
-_OF_THE_MACHINE = ("processor", "architecture", "system", "cores", "usable_cores", "governor", "is_virtual", "gpu")
 _DECIDE_NO_LATENCY = {"rounds", "calls_per_round", "frames_per_round", "deadline_ns"}
 
 APART = (
@@ -33,10 +33,7 @@ def read_result(path: Path) -> Result:
     Raises:
         DaenrError: it cannot be read, or is no result.
     """
-    try:
-        return Result.from_json(path.read_text("utf-8"), source=path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DaenrError(path, f"cannot be read ({error})", "give a file that daenr-bench run wrote") from error
+    return Result.from_json(read_text(path, "give a file that daenr-bench run wrote"), source=path)
 
 
 def compare_results(
@@ -158,10 +155,7 @@ def _boundary(result: Result, scenario: str) -> str:
 
 def _differences(base: Result, head: Result, scenario: str) -> Iterator[str]:
     """What makes figures of two results incomparable."""
-    machines = asdict(base.machine), asdict(head.machine)
-    for name in _OF_THE_MACHINE:
-        if machines[0][name] != machines[1][name]:
-            yield f"another machine: {name} is {machines[0][name]!r} in BASE and {machines[1][name]!r} in HEAD"
+    yield from differences(base.machine, head.machine, ("in BASE", "in HEAD"))
     settings = [result.settings.scenarios.get(scenario, {}) for result in (base, head)]
     for name in sorted({*settings[0], *settings[1]} - _DECIDE_NO_LATENCY):
         if settings[0].get(name) != settings[1].get(name):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,8 @@ from daenr_bench.comparison.intervals import Values
 from daenr_bench.comparison.samples import Samples
 from daenr_bench.measurement import Measurement
 from daenr_bench.result import Result
+from daenr_bench.result_files import read_samples
 from daenr_bench.scenarios.calling import NOT_MEASURED
-from daenr_common.files import sha256_of
 
 
 def samples_of(
@@ -37,20 +35,13 @@ def samples_of(
 
 def _raw(path: Path, result: Result, measurement: Measurement) -> list[Values] | str:
     """The calls of each round, or why there are none."""
-    if result.samples is None:
-        return f"{path.name} says nothing of raw samples"
-    file = path.with_name(result.samples.file)
+    arrays, missing = read_samples(path, result)
+    if missing is not None:
+        return f"no raw samples: {missing}"
     try:
-        content = file.read_bytes()
-    except OSError:
-        return f"the raw samples {file.name} are not beside {path.name}"
-    if sha256_of(content) != result.samples.sha256:
-        return f"the raw samples {file.name} are not those of {path.name}"
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            found = {name: arrays[key] for name, key in measurement.samples.items()}
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile):
-        return f"the raw samples {file.name} lack those of {measurement.graph} on {measurement.backend}"
+        found = {name: arrays[key] for name, key in measurement.samples.items()}
+    except KeyError:
+        return f"the raw samples of {path.name} lack those of {measurement.graph} on {measurement.backend}"
     return _in_rounds(found, measurement)
 
 
