@@ -33,10 +33,22 @@ class Golden:
     Attributes:
         arrays: by name.
         source: where they come from, for messages.
+        remedy: what to do where one is missing or unusable.
     """
 
     arrays: Mapping[str, Array]
     source: str | Path = "golden file"
+    remedy: str = "export the bundle again from its checkpoint"
+
+    @property
+    def images(self) -> Array:
+        """The images `(N, 1, 32, 32)` in [-1, 1], whatever a graph takes of them.
+
+        Raises:
+            BundleError: there are none.
+        """
+        name = "image.scaled" if "image.scaled" in self.arrays else "image"
+        return self._get(name, "float32", self.arrays.get(name, np.zeros(0)).shape[1:])
 
     def inputs(self, graph: GraphSpec) -> Array:
         """All inputs of a graph, `(N, *graph.input.shape)`.
@@ -59,16 +71,14 @@ class Golden:
     def _get(self, name: str, dtype: str, shape: tuple[int, ...]) -> Array:
         array = self.arrays.get(name)
         if array is None or not len(array):
-            raise BundleError(self.source, f"holds no {name}", "export the bundle again from its checkpoint")
+            raise BundleError(self.source, f"holds no {name}", self.remedy)
         if str(array.dtype) != dtype or array.shape[1:] != shape:
             expected = f"{dtype} ({', '.join(['N', *map(str, shape)])})"
             problem = f"holds {name} as {array.dtype} {array.shape}, and the manifest says {expected}"
-            raise BundleError(self.source, problem, "export the bundle again from its checkpoint")
+            raise BundleError(self.source, problem, self.remedy)
         # A comparison with NaN is false, so an answer could neither pass nor fail.
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise BundleError(
-                self.source, f"holds NaN or infinity in {name}", "export the bundle again from its checkpoint"
-            )
+            raise BundleError(self.source, f"holds NaN or infinity in {name}", self.remedy)
         return array
 
 

@@ -20,6 +20,9 @@ from daenr_export.specs import Array
 IMAGE_RANGE = 2.0
 """Images are in [-1, 1]."""
 
+FEWEST_IMAGES = 3
+"""Two points are always on a line."""
+
 _LEAST_SQUARED_ERROR = 1e-20
 """Keeps the PSNR of equal images finite: it ends at 206 dB."""
 
@@ -132,7 +135,8 @@ def compare(
 def _same_codes(answers: Mapping[str, Array], references: Mapping[str, Array]) -> NDArray[np.bool_] | None:
     if "codes" not in references or "codes" not in answers or answers["codes"].shape != references["codes"].shape:
         return None
-    same: NDArray[np.bool_] = (answers["codes"] == references["codes"]).all((1, 2))
+    equal = answers["codes"] == references["codes"]
+    same: NDArray[np.bool_] = equal.reshape(len(equal), -1).all(1)
     return same
 
 
@@ -184,16 +188,26 @@ def correlations(answer: Array, reference: Array, flat: float) -> dict[str, floa
         reference: `(N, M)`.
         flat: see `Tolerance`.
     """
-    if len(reference) < 3:
+    if len(reference) < FEWEST_IMAGES:
         return {}
-    scored = is_scored(reference, flat)
+    by_neuron = correlation_by_neuron(answer, reference, flat)
+    scored = np.isfinite(by_neuron)
     counts: dict[str, float] = {"neurons_scored": int(scored.sum()), "neurons_flat": int((~scored).sum())}
-    if not scored.any():
-        return counts
-    a, r = (values[:, scored] - values[:, scored].mean(0) for values in (answer, reference))
+    return {"correlation": float(by_neuron[scored].min()), **counts} if scored.any() else counts
+
+
+def correlation_by_neuron(answer: Array, reference: Array, flat: float) -> NDArray[np.float64]:
+    """Pearson correlation over images of each neuron's responses with the reference's, `(M,)`; NaN for flat neurons.
+
+    Args:
+        answer: `(N, M)`.
+        reference: `(N, M)`.
+        flat: see `Tolerance`.
+    """
+    a, r = (values - values.mean(0) for values in (answer.astype(np.float64), reference.astype(np.float64)))
     # An answer that does not vary at all correlates with nothing.
     norms = np.maximum(np.linalg.norm(a, axis=0) * np.linalg.norm(r, axis=0), np.finfo(np.float64).tiny)
-    return {"correlation": float(((a * r).sum(0) / norms).min()), **counts}
+    return np.where(is_scored(reference, flat), (a * r).sum(0) / norms, np.nan)
 
 
 def is_scored(reference: Array, flat: float) -> NDArray[np.bool_]:

@@ -168,17 +168,29 @@ def run_graph(
         tolerance = tolerance_of(graph.precision)
         runs = []
         for batch in sampling.batches_of(spec.batch):
-            comparisons = _answer_and_compare(session, inputs, batch, references, tolerance)
+            _, comparisons = answer_and_compare(session, inputs, batch, references, tolerance)
             runs.append(Run(backend.name, spec.name, graph.precision, batch, comparisons))
     return runs
 
 
-def _answer_and_compare(
+def answer_and_compare(
     session: Session, inputs: Array, batch: int, references: Mapping[str, Array], tolerance: Tolerance
-) -> tuple[Comparison, ...]:
-    try:
-        answers = answer_all(session.run, inputs, batch)
-    except DaenrError as error:
-        return tuple(Comparison(name, {}, (str(error),)) for name in references)
+) -> tuple[dict[str, Array], tuple[Comparison, ...]]:
+    """Let a session answer all inputs in batches of one size.
+
+    Args:
+        session: an open graph.
+        inputs: `(N, …)`.
+        batch: the size.
+        references: by output, `(N, …)`.
+        tolerance: of the precision that answers.
+
+    Returns:
+        The answers by output, none if it could not; and how they compare, a comparison for each reference.
+    """
     names = [output.name for output in session.spec.outputs]
-    return compare(dict(zip(names, answers, strict=True)), references, tolerance)
+    try:
+        answers = dict(zip(names, answer_all(session.run, inputs, batch), strict=True))
+    except (DaenrError, ValueError) as error:
+        return {}, tuple(Comparison(name, {}, (str(error),)) for name in references)
+    return answers, compare(answers, references, tolerance)
