@@ -78,9 +78,11 @@ class _Cold(Track):
     def __init__(self, cell: Cell, plan: Cold, bench: Bench) -> None:
         super().__init__(cell)
         self._plan = plan
-        peer = [] if bench.checkpoint is None else [str(bench.checkpoint.absolute())]
-        arguments = [str(bench.bundle.path.absolute()), cell.graph, cell.backend, *peer]
+        self._peer = [] if bench.checkpoint is None else [str(bench.checkpoint.absolute())]
+        arguments = [str(bench.bundle.path.absolute()), cell.graph, cell.backend]
         self._command = [sys.executable, "-P", str(Path(cold_process.__file__)), *arguments]
+        # Each process is asked another image, so that none can answer what an earlier one left behind.
+        self._images = np.random.default_rng(bench.seed).permutation(len(cell.inputs)).tolist()
         self._can_start = cell.backend not in bench.made_by_caller
         self._stages_ns: list[tuple[int, ...]] = []
 
@@ -88,11 +90,11 @@ class _Cold(Track):
         """Start a process and wait for its answer."""
         if not self._can_start:
             return
+        image = self._images[len(self._stages_ns) % len(self._images)]
+        command = [*self._command, str(image), *self._peer]
         spawned_ns = time.perf_counter_ns()
         try:
-            done = subprocess.run(
-                self._command, capture_output=True, text=True, check=False, timeout=self._plan.timeout_s
-            )
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=self._plan.timeout_s)
         except subprocess.TimeoutExpired as error:
             problem = f"gave no answer within {self._plan.timeout_s:g} s of its start"
             raise DaenrError(f"a new process with {self.cell.backend}", problem, "try another backend") from error
@@ -102,9 +104,8 @@ class _Cold(Track):
             raise DaenrError(f"a new process with {self.cell.backend}", problem, "try another backend")
         said = json.loads(done.stdout.splitlines()[-1])
         outputs = zip(self.cell.session.spec.outputs, said["answers"], strict=True)
-        self.kept[len(self._stages_ns) * len(self.cell.inputs)] = tuple(
-            np.array(values, output.numpy_dtype).reshape(1, *output.shape) for output, values in outputs
-        )
+        answers = (np.array(values, output.numpy_dtype).reshape(1, *output.shape) for output, values in outputs)
+        self.keep_rows(tuple(answers), [image])
         self._stages_ns.append(
             (
                 said["started"] - spawned_ns,

@@ -1,6 +1,6 @@
 """A new process that opens one graph and answers one image, and says when it did what. Run by `cold`, as a script.
 
-    python -P cold_process.py BUNDLE GRAPH BACKEND [CHECKPOINT]
+    python -P cold_process.py BUNDLE GRAPH BACKEND IMAGE [CHECKPOINT]
 
 It imports what a rig imports and no more, so nothing of `daenr_bench` unless a peer needs it.
 """
@@ -13,12 +13,12 @@ import json  # noqa: E402  (the clock is read before anything is imported)
 import sys  # noqa: E402
 
 
-def main(path: str, graph: str, backend: str, checkpoint: str | None = None) -> None:
-    """Print the instants and the answers as one line of JSON."""
+def main(path: str, graph: str, backend: str, row: str, checkpoint: str | None = None) -> None:
+    """Print the instants and the answers to one golden input as one line of JSON."""
     from pathlib import Path
 
     from daenr_export.bundle import Bundle
-    from daenr_export.bundle.golden import Golden, in_batches
+    from daenr_export.bundle.golden import Golden
     from daenr_export.runtime import registry
 
     if checkpoint is None:
@@ -33,7 +33,7 @@ def main(path: str, graph: str, backend: str, checkpoint: str | None = None) -> 
     source = bundle.graph(graph)
     session = opened_on.open(source)
     opened_ns = time.perf_counter_ns()
-    image = next(in_batches(Golden(bundle.golden()).inputs(source.spec), 1))
+    image = Golden(bundle.golden()).inputs(source.spec)[int(row) : int(row) + 1]
     asked_ns = time.perf_counter_ns()
     answers = session.run(image)
     answered_ns = time.perf_counter_ns()

@@ -20,7 +20,7 @@ from daenr_bench.cells import BATCH, Cell
 from daenr_bench.measurement import LoadGenRun, State
 from daenr_bench.progress import Bar
 from daenr_bench.scenarios.calling import Call, quiet_gc, time_calls
-from daenr_bench.scenarios.tracks import CHECKS, Bench, Outcome, Track, joined
+from daenr_bench.scenarios.tracks import Bench, Outcome, Track, calls_to_keep_without_end, joined
 from daenr_bench.scenarios.warming import warm_up
 from daenr_bench.statistics.percentiles import LEVELS
 from daenr_common.errors import DaenrError
@@ -60,7 +60,7 @@ class LoadGenScenario(ABC):
     def measure(self, cells: Sequence[Cell], bench: Bench) -> Outcome:
         """One cell after the other."""
         require_loadgen()
-        tracks = [_LoadGen(cell, self, bench) for cell in cells]
+        tracks = [_LoadGen(cell, self, bench, index) for index, cell in enumerate(cells)]
         complete = False
         try:
             with quiet_gc(), Bar(self.name, total=len(cells), unit="backend") as bar:
@@ -118,11 +118,13 @@ def require_loadgen() -> Any:
 class _LoadGen(Track):
     """A cell's run."""
 
-    def __init__(self, cell: Cell, scenario: LoadGenScenario, bench: Bench) -> None:
+    def __init__(self, cell: Cell, scenario: LoadGenScenario, bench: Bench, index: int) -> None:
         super().__init__(cell)
         self._scenario, self._bench = scenario, bench
         self._said: LoadGenRun | None = None
         self._error: BaseException | None = None
+        self._keep = calls_to_keep_without_end([bench.seed, index])
+        self._calls = 0
 
     def go_through(self) -> None:
         """Warm up, and let LoadGen ask."""
@@ -165,20 +167,16 @@ class _LoadGen(Track):
         for first in range(0, len(samples), size):
             some = samples[first : first + size]
             indices = [sample.index for sample in some]
-            if self._error is None:
-                try:
+            try:
+                if self._error is None:
                     call.run(images[indices + indices[:1] * (size - len(indices))])
-                    self._keep_some(call, indices)
-                except BaseException as error:
-                    self._error = error
+            except BaseException as error:
+                self._error = error
             library.QuerySamplesComplete([library.QuerySampleResponse(sample.id, 0, 0) for sample in some])
-
-    def _keep_some(self, call: Call, indices: Sequence[int]) -> None:
-        """Keep the first answers; numbers are such that they name the input, as everywhere."""
-        if len(self.kept) < CHECKS:
-            answers, n = call.kept(), len(self.cell.inputs)
-            for row, index in enumerate(indices):
-                self.kept[len(self.kept) * n + index] = tuple(output[row : row + 1] for output in answers)
+            # The next query comes when this function has returned, so this is in no latency.
+            if self._calls in self._keep and self._error is None:
+                self.keep_rows(call.kept(), indices)
+            self._calls += 1
 
     def outcome(self, *, complete: bool) -> Outcome:
         """What LoadGen said."""

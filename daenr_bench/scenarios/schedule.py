@@ -57,7 +57,7 @@ class Schedule:
         frames: how many there will be in all.
         period_ns: between two of them.
         read: the clock that decides when one is due.
-        keep: numbers of the frames whose answers are copied.
+        keep: numbers of the frames whose answers are copied; where one is never answered, the next one's that is.
         kept: where to, by number.
     """
 
@@ -68,7 +68,7 @@ class Schedule:
         self._next_ns = 0
         self._period_ns, self._read = period_ns, read
         self._due_ns, self._start_ns, self._end_ns = (np.full(frames, NOT_MEASURED, np.int64) for _ in range(3))
-        self._keep, self._kept = keep, kept
+        self._to_keep, self._kept = sorted(keep, reverse=True), kept
 
     @property
     def frames(self) -> Frames:
@@ -117,6 +117,8 @@ class Schedule:
             start_of[number] = start_ns
             ahead += 1
             self.reached = number + 1
-            if number in self._keep:
+            if self._to_keep and number >= self._to_keep[-1]:
                 self._kept[number] = ready.call.kept()
+                while self._to_keep and self._to_keep[-1] <= number:
+                    self._to_keep.pop()
         self.reached = first + count

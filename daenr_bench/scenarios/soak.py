@@ -119,7 +119,7 @@ class _Soak(Track):
         plan, bench = self._plan, self._bench
         ready = kept_warm(self.cell, bench, stack) if plan.keep_warm else rested(self.cell, bench)
         self.warm_up = ready.warm_up
-        keep = calls_to_keep(plan.frames, [bench.seed, self._index])
+        keep = calls_to_keep(plan.frames, [bench.seed, self._index], plan.block)
         self._schedule = Schedule(plan.frames, plan.pace.period_ns, bench.clock.read, keep, self.kept)
         self._zero_ns = bench.clock.read()
         while (left := plan.frames - self._schedule.reached) > 0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,9 @@ from daenr_bench.measurement import Throughput as ThroughputFigures
 from daenr_bench.measurement import ThroughputPoint
 from daenr_bench.progress import Bar
 from daenr_bench.scenarios import calling
-from daenr_bench.scenarios.calling import NOT_MEASURED, Call, quiet_gc, time_calls
+from daenr_bench.scenarios.calling import NOT_MEASURED, Answers, Call, quiet_gc, time_calls
 from daenr_bench.scenarios.tracks import Bench, Outcome, Track, joined, turns
 from daenr_bench.statistics.percentiles import nearest_rank
-from daenr_export.bundle.golden import in_batches
 from daenr_export.specs import Array
 
 SATURATION_SHARE = 0.95
@@ -56,7 +55,7 @@ class Throughput:
 
     def measure(self, cells: Sequence[Cell], bench: Bench) -> Outcome:
         """Time the cells in turns, round by round through all sizes."""
-        tracks = [_Throughput(cell, self, bench) for cell in cells]
+        tracks = [_Throughput(cell, self, bench, index) for index, cell in enumerate(cells)]
         complete = False
         try:
             with quiet_gc(), Bar(self.name, total=len(self.batches) * self.rounds, unit="block") as bar:
@@ -71,38 +70,57 @@ class Throughput:
         return joined([track.outcome(complete=complete) for track in tracks], complete=complete)
 
 
+class _Ready(NamedTuple):
+    """A batch size that has been warmed up.
+
+    Attributes:
+        call: answers a batch.
+        rows: of the inputs that each batch is made of.
+        batches: inputs, taken in turn.
+        calls: that fill a block.
+    """
+
+    call: Call
+    rows: tuple[NDArray[np.int64], ...]
+    batches: tuple[Array, ...]
+    calls: int
+
+
 class _Throughput(Track):
     """A cell's calls at each batch size."""
 
-    def __init__(self, cell: Cell, plan: Throughput, bench: Bench) -> None:
+    def __init__(self, cell: Cell, plan: Throughput, bench: Bench, index: int) -> None:
         super().__init__(cell)
         self._plan, self._read = plan, bench.clock.read
-        self._ready: dict[int, tuple[Call, tuple[Array, ...], int]] = {}
+        self._random = np.random.default_rng([bench.seed, index])
+        self._ready: dict[int, _Ready] = {}
         self._chunks: dict[int, list[NDArray[np.int64]]] = {}
 
     def time_block(self, size: int) -> None:
-        """Time the calls of one size in one round."""
+        """Time the calls of one size in one round, and keep the answers of one of them."""
         batch = self.cell.session.spec.batch
         if not batch.min <= size <= batch.max:
             return
-        call, batches, calls = self._ready.get(size) or self._prepare(size)
-        chunk = np.full(calls, NOT_MEASURED, np.int64)
-        self._chunks.setdefault(size, []).append(chunk)
-        time_calls(call, batches, chunk, self._read)
+        ready = self._ready.get(size) or self._prepare(size)
+        chunks = self._chunks.setdefault(size, [])
+        first = ready.calls * len(chunks)
+        chunks.append(np.full(ready.calls, NOT_MEASURED, np.int64))
+        keep, kept = first + int(self._random.integers(ready.calls)), dict[int, Answers]()
+        try:
+            time_calls(ready.call, ready.batches, chunks[-1], self._read, first=first, keep={keep}, kept=kept)
+        finally:
+            for number, answers in kept.items():
+                self.keep_rows(answers, ready.rows[number % len(ready.rows)].tolist())
 
-    def _prepare(self, size: int) -> tuple[Call, tuple[Array, ...], int]:
-        """Take standing buffers, warm up, keep one call's answers, and see how many calls fill a block."""
+    def _prepare(self, size: int) -> _Ready:
+        """Take standing buffers, warm up, and see how many calls fill a block."""
         images = np.concatenate(self.cell.inputs)
-        call, batches = Call.of(self.cell.session.bind(size)), tuple(in_batches(images, size))
+        rows = rows_of_batches(len(images), size)
+        call, batches = Call.of(self.cell.session.bind(size)), tuple(images[each] for each in rows)
         few_ns = np.empty(3, np.int64)
         time_calls(call, batches, few_ns, self._read)
-        # The third of the batches was answered last; each of its images counts as a call of its own.
-        first = 2 % len(batches) * size
-        for row in range(size):
-            number = len(self._ready) * len(images) + (first + row) % len(images)
-            self.kept[number] = tuple(output[row : row + 1] for output in call.kept())
         calls = min(max(self._plan.block_ns // max(int(few_ns.min()), 1), 3), 500)
-        self._ready[size] = call, batches, calls
+        self._ready[size] = _Ready(call, rows, batches, calls)
         return self._ready[size]
 
     def outcome(self, *, complete: bool) -> Outcome:
@@ -114,6 +132,13 @@ class _Throughput(Track):
         figures = ThroughputFigures(points, saturates_at(points), SATURATION_SHARE)
         arrays = {f"batch_{size}_ns": measured for size, measured in times.items()}
         return self.report(concluded, Throughput.name, arrays, throughput=figures)
+
+
+def rows_of_batches(n: int, size: int) -> tuple[NDArray[np.int64], ...]:
+    """Which of `n` inputs make up batches of a size, such that no batch is the one before it (where n is not 1)."""
+    # Where a batch takes them all, the next one begins with another.
+    offsets = range(0, n, size) if size < n else range(min(n, 3))
+    return tuple((offset + np.arange(size)) % n for offset in offsets)
 
 
 def _point(size: int, times_ns: NDArray[np.int64]) -> ThroughputPoint:

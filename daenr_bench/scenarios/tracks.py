@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -99,6 +99,17 @@ class Track:
         except Exception as error:  # a bound engine raises what its library raises
             self.problem = " ".join(f"{type(error).__name__}: {error}".split())
 
+    def keep_rows(self, answers: Answers, images: Iterable[int]) -> None:
+        """Keep the answers to a batch as if each image had been a call of its own, whose number names the input.
+
+        Args:
+            answers: by output, `(B, …)`; they must not change afterwards.
+            images: rows of the cell's inputs that the batch was made of, at most B.
+        """
+        n = len(self.cell.inputs)
+        for row, image in enumerate(images):
+            self.kept[len(self.kept) * n + image] = tuple(output[row : row + 1] for output in answers)
+
     def key(self, scenario: str, array: str) -> str:
         """The name of raw samples in the npz."""
         return f"{self.cell.graph}.{self.cell.backend}.{scenario}.{array}"
@@ -146,9 +157,27 @@ def joined(outcomes: Sequence[Outcome], *, complete: bool) -> Outcome:
     )
 
 
-def calls_to_keep(n: int, seed: Sequence[int]) -> frozenset[int]:
-    """Which of `n` timed calls are compared."""
-    return frozenset(np.random.default_rng(seed).choice(n, min(CHECKS, n), replace=False).tolist())
+def calls_to_keep(n: int, seed: Sequence[int], block: int | None = None) -> frozenset[int]:
+    """Which of `n` timed calls are compared.
+
+    Args:
+        n: how many there will be.
+        seed: decides which.
+        block: at least one in each stretch of so many, so that an engine that goes wrong after hours is found; None for
+            any.
+    """
+    random = np.random.default_rng(seed)
+    chosen = random.choice(n, min(CHECKS, n), replace=False).tolist()
+    for first in range(0, n, block) if block else ():
+        chosen.append(first + int(random.integers(min(block or n, n - first))))
+    return frozenset(chosen)
+
+
+def calls_to_keep_without_end(seed: Sequence[int]) -> frozenset[int]:
+    """Which timed calls are compared where nobody knows how many there will be: four in each doubling of them."""
+    random = np.random.default_rng(seed)
+    octaves = [(2**power, min(2**power, 4)) for power in range(32)]
+    return frozenset(low - 1 + int(k) for low, count in octaves for k in random.choice(low, count, replace=False))
 
 
 def turns(n_cells: int, number: int, rounds: int) -> list[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench_factory import FakeBackend, FakeClock
+from bench_factory import COMPARED, FakeBackend, FakeClock
 
 from daenr_bench.measurement import Latency, Measurement, Paced
 from daenr_bench.scenarios.burst import Burst
@@ -19,7 +19,7 @@ Measure = Callable[..., Outcome]
 
 MS = 1_000_000
 LEAD_IN = 5
-UNTIMED = 8 + 75
+UNTIMED = COMPARED + 75
 """Calls that compare the golden answers, and calls of the warm-up."""
 
 
@@ -128,6 +128,20 @@ def test_a_skipped_frame_is_replaced_by_the_newest(measure: Measure, shared_time
     assert np.flatnonzero(~answered).tolist() == [3, 4]
     assert arrays["start_ns"][5] - arrays["due_ns"][5] == 5 * MS
     assert (paced.late, paced.skipped, paced.longest_run_of_misses) == (1, 2, 3)
+
+
+def test_where_most_frames_are_never_answered_the_answers_of_others_are_compared(
+    measure: Measure, shared_timed_bundle: Path
+) -> None:
+    clock = FakeClock()
+    backend = FakeBackend(shared_timed_bundle, clock, lambda *_: 95 * MS)
+    measurement, latency, _, _ = only(measure(PacedPlan(samples=1000, rounds=1), clock, backend))
+    assert latency.n == pytest.approx(100, abs=2)
+    assert 8 <= measurement.timed_answers_compared <= 16
+    backend = FakeBackend(
+        shared_timed_bundle, clock, lambda *_: 95 * MS, spoil=lambda number, answer: answer * (number < COMPARED)
+    )
+    assert measure(PacedPlan(samples=1000, rounds=1), clock, backend).measurements[0].state == "fail"
 
 
 def test_rare_spikes_cannot_be_told_from_few_frames(measure: Measure, shared_timed_bundle: Path) -> None:
