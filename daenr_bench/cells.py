@@ -1,4 +1,4 @@
-"""Cells: a graph of a bundle, opened on a backend and compared with the golden file. Only a right one is timed."""
+"""Cells: a graph of a bundle, opened on a backend and compared with its reference. Only a right one is timed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import numpy as np
 from daenr_bench.progress import Bar
 from daenr_bench.result import Skip
 from daenr_bench.scenarios.calling import Answers
-from daenr_common.errors import BackendUnavailableError, DaenrError
+from daenr_bench.yardstick import Yardstick, yardstick_of
+from daenr_common.errors import BackendUnavailableError
 from daenr_export.bundle import Bundle
-from daenr_export.bundle.golden import Golden, in_batches
+from daenr_export.bundle.golden import batch_sizes, in_batches
 from daenr_export.runtime.protocol import Backend, Session
 from daenr_export.specs import Array
-from daenr_export.verification.parity import Comparison, Tolerance, answer_all, compare, from_manifest
-from daenr_export.verification.runs import Witness
+from daenr_export.verification.parity import Comparison, Tolerance, compare, from_manifest
+from daenr_export.verification.runs import Witness, answer_and_compare
+from daenr_export.verification.science import Science, judge
 
 BATCH = 1
 """A rig answers one image at a time."""
@@ -34,9 +36,11 @@ class Cell:
         opened_on: the backend itself.
         session: open.
         inputs: all golden inputs, each a batch of one.
-        answers: what the session answered to them, by output; empty if it could not.
-        comparisons: of these answers with the golden file.
+        answers: what the session answered to them one by one, by output; empty if it could not.
+        comparisons: of its answers with the reference, by batch size.
         tolerance: that they were held against.
+        against: where the reference comes from, as `Yardstick.references` says it.
+        science: what is left of the science in its answers.
     """
 
     graph: str
@@ -46,13 +50,24 @@ class Cell:
     session: Session
     inputs: tuple[Array, ...]
     answers: Mapping[str, Array]
-    comparisons: tuple[Comparison, ...]
+    comparisons: Mapping[int, tuple[Comparison, ...]]
     tolerance: Tolerance
+    against: str
+    science: Science
 
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the answers; none if they are the reference's."""
-        return tuple(problem for comparison in self.comparisons for problem in comparison.problems)
+        found: dict[str, list[int]] = {}
+        for batch, comparisons in self.comparisons.items():
+            for problem in (problem for comparison in comparisons for problem in comparison.problems):
+                found.setdefault(problem, []).append(batch)
+        everywhere = len(self.comparisons)
+        tensors = (
+            problem if len(batches) == everywhere else f"{problem} (in batches of {', '.join(map(str, batches))})"
+            for problem, batches in found.items()
+        )
+        return (*tensors, *self.science.problems)
 
     def compare_timed(self, kept: Mapping[int, Answers]) -> tuple[str, ...]:
         """What is wrong with the answers of timed calls, which must be those that were compared with the golden file.
@@ -74,9 +89,15 @@ class Cell:
 
 
 def open_cells(
-    bundle: Bundle, backends: Sequence[Backend], graphs: Sequence[str], stack: ExitStack, *, must_run: bool
+    bundle: Bundle,
+    backends: Sequence[Backend],
+    graphs: Sequence[str],
+    stack: ExitStack,
+    *,
+    must_run: bool,
+    yardstick: Yardstick | None = None,
 ) -> tuple[list[Cell], list[Skip]]:
-    """Open graphs on backends, and compare all answers with the golden file.
+    """Open graphs on backends, and compare all answers with the reference, at each batch size.
 
     Args:
         bundle: whose graphs are opened.
@@ -84,6 +105,7 @@ def open_cells(
         graphs: their names.
         stack: takes over the open sessions.
         must_run: whether a graph that a backend does not open is an error.
+        yardstick: what answers are held against; None for the golden file and daenr's own margins.
 
     Returns:
         The cells, and where there is none, why.
@@ -92,7 +114,7 @@ def open_cells(
         BackendUnavailableError: a graph is not opened, and `must_run`.
         BundleError: the golden file does not fit the graphs.
     """
-    opener = _Opener(bundle, stack)
+    opener = _Opener(bundle, stack, yardstick or yardstick_of(bundle))
     cells: list[Cell] = []
     skipped: list[Skip] = []
     with Bar("comparing answers", total=len(backends) * len(graphs), unit="graph") as bar:
@@ -118,10 +140,10 @@ def _put_together(skips: list[Skip], n_graphs: int) -> list[Skip]:
 
 
 class _Opener:
-    def __init__(self, bundle: Bundle, stack: ExitStack) -> None:
+    def __init__(self, bundle: Bundle, stack: ExitStack, yardstick: Yardstick) -> None:
         self._bundle = bundle
         self._stack = stack
-        self._golden = Golden(bundle.golden(), bundle.path / bundle.manifest.golden.file)
+        self._yardstick = yardstick
 
     def open(self, backend: Backend, name: str) -> Cell:
         manifest = self._bundle.manifest
@@ -132,12 +154,42 @@ class _Opener:
             raise BackendUnavailableError(f"graph {name}", problem, "export it with --batch 1:1:64")
         session = self._stack.enter_context(backend.open(graph))
         tolerance = from_manifest(manifest.tolerances, graph.precision)
-        inputs, references = self._golden.inputs(spec), self._golden.references(spec)
-        try:
-            arrays = answer_all(session.run, inputs, BATCH)
-            answers = dict(zip((output.name for output in spec.outputs), arrays, strict=True))
-            comparisons = compare(answers, references, tolerance)
-        except (DaenrError, ValueError) as error:
-            answers, comparisons = {}, (Comparison(spec.outputs[0].name, {}, (str(error),)),)
-        batches = tuple(in_batches(inputs, BATCH))
-        return Cell(name, backend.name, graph.precision, backend, session, batches, answers, comparisons, tolerance)
+        inputs = self._yardstick.golden.inputs(spec)
+        references, against = self._yardstick.references(spec)
+        answers, comparisons = _compare(session, inputs, references, tolerance)
+        return Cell(
+            graph=name,
+            backend=backend.name,
+            precision=graph.precision,
+            opened_on=backend,
+            session=session,
+            inputs=tuple(in_batches(inputs, BATCH)),
+            answers=answers,
+            comparisons=comparisons,
+            tolerance=tolerance,
+            against=against,
+            science=self._judge(answers, references, comparisons[BATCH]),
+        )
+
+    def _judge(
+        self, answers: Mapping[str, Array], references: Mapping[str, Array], comparisons: tuple[Comparison, ...]
+    ) -> Science:
+        """The science of those outputs that are numbers in the reference's shape."""
+        comparable = {c.output: answers[c.output] for c in comparisons if c.metrics}
+        return judge(comparable, references, self._yardstick.held_out, self._yardstick.margins)
+
+
+def _compare(
+    session: Session, inputs: Array, references: Mapping[str, Array], tolerance: Tolerance
+) -> tuple[dict[str, Array], dict[int, tuple[Comparison, ...]]]:
+    """The answers to single images, and how the answers at each batch size compare with the reference.
+
+    Engines that are right for single images have been seen to be wrong for two. One that cannot answer a single image
+    is not asked for more.
+    """
+    answers, comparisons = answer_and_compare(session, inputs, BATCH, references, tolerance)
+    found = {BATCH: comparisons}
+    for batch in batch_sizes(session.spec.batch) if answers else ():
+        if batch != BATCH:
+            found[batch] = answer_and_compare(session, inputs, batch, references, tolerance)[1]
+    return answers, dict(sorted(found.items()))

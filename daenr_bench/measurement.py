@@ -297,6 +297,13 @@ class Measurement:
     loadgen: LoadGenRun | None = None
 
     @property
+    def median_ns(self) -> int | None:
+        """What the same scenario on another backend is compared by: the median call, or the median start."""
+        if self.cold is not None:
+            return self.cold.with_import.median_ns
+        return None if self.latency is None else self.latency.percentiles["p50"].value_ns
+
+    @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """What it has to say on the whole result's verdict."""
         state = State(self.state).verdict

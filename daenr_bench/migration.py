@@ -44,6 +44,7 @@ def _from_1(old: Document) -> Document:
         },
         "overhead": {"burst": old["overhead"]},
         "clock": {"name": "time.perf_counter_ns", "resolution_ns": None, "wall_clock_step_s": 0.0},
+        "standard": None,
         "accuracy": [_accuracy_from_1(measurement) for measurement in old["measurements"]],
         "measurements": [
             _measurement_from_1(measurement, old, calls)
@@ -63,11 +64,20 @@ def _was_wrong_before_timing(old: Document) -> bool:
 
 
 def _accuracy_from_1(old: Document) -> Document:
-    wrong = _was_wrong_before_timing(old)
+    verdict, problems = ("fail", old["problems"]) if _was_wrong_before_timing(old) else ("pass", [])
+    # Only single images were compared, and with no margins but the tolerances, which it does not say.
+    parity = [
+        {"output": output, "batch": 1, "metrics": metrics, "margins": {}, "verdict": verdict, "problems": []}
+        for output, metrics in old["parity"].items()
+    ]
     return {
-        **{name: old[name] for name in ("graph", "backend", "precision", "parity")},
-        "verdict": "fail" if wrong else "pass",
-        "problems": old["problems"] if wrong else [],
+        **{name: old[name] for name in ("graph", "backend", "precision")},
+        "against": "golden file",
+        "verdict": verdict,
+        "problems": problems,
+        "parity": parity,
+        "science": [],
+        "by_neuron": {},
     }
 
 

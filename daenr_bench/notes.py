@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from daenr_bench.measurement import Measurement, State
 from daenr_bench.result import Accuracy, Result, Skip
+from daenr_bench.standard import Standard
 
 UNSTEADY = 1.5
 """Rounds whose medians differ by more than this factor are pointed out."""
@@ -15,7 +16,7 @@ def notes(result: Result) -> Iterator[str]:
     """What figures mean, what is wrong, what limits the trust in them, and what is missing."""
     yield (
         "latency of single images, host to host; percentiles by nearest rank; at most: the true p99, with 99 % "
-        "confidence; parity: largest error over the largest golden answer"
+        "confidence; parity: largest error over the largest answer of the reference, at any batch size"
     )
     for loop, overhead in result.overhead.items():
         yield (
@@ -27,11 +28,30 @@ def notes(result: Result) -> Iterator[str]:
     for measurement in result.measurements:
         word = {State.FAULT.value: "FAULT", State.FAIL.value: "WRONG"}.get(measurement.state, "note:")
         yield from (f"{word} {_full_subject(measurement)}: {problem}" for problem in measurement.problems)
+    if result.standard is not None:
+        yield from _references(result.standard)
     yield from _remarks(result.measurements)
     if result.clock.wall_clock_step_s:
         step_s = result.clock.wall_clock_step_s
         yield f"note: the wall clock was set by {step_s:+.3f} s meanwhile; no figure depends on it"
     yield from _skips(result.skipped)
+
+
+def _references(standard: Standard) -> Iterator[str]:
+    """What was compared with, beside the golden file."""
+    recording, reference = standard.recording, standard.reference
+    if recording is not None and not recording.is_the_models:
+        yield f"note: the recording of {recording.region} is not number by number the one that the model was fitted to"
+    if reference is None:
+        return
+    graphs = ", ".join(f"{graph} by {backend}" for graph, backend in reference.backends.items())
+    yield f"note: answers are compared with those of {reference.file} ({graphs}) of {reference.started_at}"
+    for speed in reference.speeds:
+        yield (
+            f"context: there, {speed.backend} took {speed.p50_ns / 1000:.1f} µs (p50) for {speed.graph} in "
+            f"{speed.scenario}, on {reference.machine.processor}"
+        )
+    yield f"faster or slower than the reference: {reference.speed_verdict}: {reference.speed_reason}"
 
 
 def _remarks(measurements: Sequence[Measurement]) -> Iterator[str]:

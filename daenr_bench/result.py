@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 from daenr_bench.machine import Machine
 from daenr_bench.measurement import Measurement
 from daenr_bench.migration import migrated
+from daenr_bench.standard import Standard
 from daenr_common.errors import DaenrError
-from daenr_common.strict_json import FieldError, decode, encode
+from daenr_common.strict_json import FieldError, decode, encode, packaged
 from daenr_common.verdict import Verdict, overall
+from daenr_export.verification.science import Finding
 
 SCHEMA_VERSION = 2
 
@@ -75,6 +76,27 @@ class ClockUse:
 
 
 @dataclass(frozen=True)
+class Parity:
+    """How far one output of a graph is from the reference, answered in batches of one size.
+
+    Attributes:
+        output: its name.
+        batch: size of the batches.
+        metrics: what was measured, by name; empty if the answers could not be compared.
+        margins: of the metrics that are judged: the tolerances of the bundle's manifest.
+        verdict: `pass` or `fail`.
+        problems: what is beyond its margin.
+    """
+
+    output: str
+    batch: int
+    metrics: dict[str, float]
+    margins: dict[str, float]
+    verdict: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Accuracy:
     """Whether a graph on a backend still answers as the checkpoint did. Only what does is timed.
 
@@ -82,17 +104,27 @@ class Accuracy:
         graph: its name.
         backend: its name.
         precision: what was run computes in.
+        against: where the reference comes from: `golden file` or `saved run`.
         verdict: `pass` or `fail`.
         problems: what is wrong with its answers.
-        parity: by output, how the answers compare with the golden file.
+        parity: one for each output and batch size.
+        science: one for each margin that its outputs have; none in a result of schema version 1.
+        by_neuron: what is in the npz: by name of a figure, the key that it has there.
     """
 
     graph: str
     backend: str
     precision: str
+    against: str
     verdict: str
     problems: tuple[str, ...]
-    parity: dict[str, dict[str, float]]
+    parity: tuple[Parity, ...]
+    science: tuple[Finding, ...]
+    by_neuron: dict[str, str]
+
+    def worst(self, metric: str) -> float | None:
+        """The largest value of a metric over outputs and batch sizes; None where there is none."""
+        return max((parity.metrics[metric] for parity in self.parity if metric in parity.metrics), default=None)
 
 
 @dataclass(frozen=True)
@@ -106,11 +138,14 @@ class Skip:
 
 @dataclass(frozen=True)
 class SamplesFile:
-    """The npz with the raw samples, int64 nanoseconds; `Measurement.samples` has the keys. -1 where there is no value.
+    """The npz with raw samples, int64 nanoseconds; `Measurement.samples` has the keys. -1 where there is no value.
 
     `burst`: `latency_ns` `(rounds, calls)`. `paced`: `due_ns`, `start_ns`, `end_ns` `(frames,)`, from one zero.
     `cold`: an array `(repeats,)` for each stage. `throughput`: `batch_<size>_ns` `(calls,)`.
     `soak`: `missed_due_ns`, `missed_latency_ns`.
+
+    Figures by neuron are float64 `(M,)`, NaN where a neuron has none; `Accuracy.by_neuron` has the keys. Where a run
+    saved the answers of its reference they are there too, as `answers.<graph>.<output>`, and `recorded.responses`.
     """
 
     file: str
@@ -129,6 +164,7 @@ class Result:
         overhead: of the harness, by the loop that times: `burst`, `paced`.
         clock: that was read.
         reference_backend: what `times_faster` refers to; None if neither PyTorch nor onnxruntime was measured.
+        standard: what answers were held against; None in a result of schema version 1.
         accuracy: one for each graph and backend.
         measurements: one for each graph, backend and scenario.
         skipped: what was not measured, and why.
@@ -145,6 +181,7 @@ class Result:
     overhead: dict[str, Overhead]
     clock: ClockUse
     reference_backend: str | None
+    standard: Standard | None
     accuracy: tuple[Accuracy, ...]
     measurements: tuple[Measurement, ...]
     skipped: tuple[Skip, ...]
@@ -192,5 +229,4 @@ class Result:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the file."""
-    document: dict[str, Any] = json.loads((files(__package__) / "result.schema.json").read_text("utf-8"))
-    return document
+    return packaged(__package__, "result.schema.json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,19 @@ import numpy as np
 from daenr_bench.cells import Cell, open_cells
 from daenr_bench.clocks import SYSTEM_CLOCK, Clock, clock_use, read_both
 from daenr_bench.entrants import choose
-from daenr_bench.judge import accuracy_of, reference_of, with_speed
-from daenr_bench.machine import this_machine
+from daenr_bench.judge import accuracy_of, answers_to_save, reference_of, with_speed
+from daenr_bench.machine import Machine, this_machine
+from daenr_bench.measurement import Measurement
 from daenr_bench.overhead import overhead_of_loops
 from daenr_bench.packages import installed
 from daenr_bench.plan import Plan
 from daenr_bench.result import BundleId, Result, Settings
 from daenr_bench.result_files import Report
 from daenr_bench.scenarios.tracks import Bench, Outcome, Scenario, Track, joined
+from daenr_bench.standard import Standard
 from daenr_bench.statistics.histogram import require_hdrhistogram
 from daenr_bench.statistics.percentiles import BOUND_DEFINITION, DEFINITION
+from daenr_bench.yardstick import Against, Yardstick, yardstick_of
 from daenr_export.bundle import Bundle
 from daenr_export.graphs.names import in_order
 from daenr_export.runtime.protocol import Backend
@@ -38,6 +42,7 @@ def benchmark(
     backends: Sequence[str | Backend] | None = None,
     graphs: Sequence[str] | None = None,
     plan: Plan | None = None,
+    against: Against | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Report:
     """Measure a bundle. Ctrl-C ends the run, and the report has what was measured by then.
@@ -48,12 +53,15 @@ def benchmark(
         backends: names, or backends with options of their own; None for all that can run here.
         graphs: their names; None for all.
         plan: which scenarios, and how much of each.
+        against: what answers are held against beside the golden file: margins, a recording, a saved run.
         clock: that is read around each call.
 
     Raises:
         BundleError: the bundle is damaged, or has no such graph, or no golden answers.
         CheckpointError: the checkpoint is not the one that the bundle was exported from.
         BackendUnavailableError: a backend was named and is not known, cannot run here or has nothing to run.
+        RecordingError: the recording is unusable, or not of these neurons and images.
+        DaenrError: the margins or the saved run are unusable.
         MissingExtraError: the extra `bench` is not installed.
     """
     require_hdrhistogram()
@@ -64,14 +72,19 @@ def benchmark(
     entrants, skipped = choose(bundle, backends, peer)
     made_by_caller = frozenset(backend.name for backend in backends or () if not isinstance(backend, str))
     bench = Bench(bundle, clock, plan.seed, peer, made_by_caller)
+    yardstick = yardstick_of(bundle, against)
     started_at, machine, before = datetime.now(UTC).isoformat(timespec="seconds"), this_machine(), read_both(clock)
     with ExitStack() as stack:
-        cells, not_opened = open_cells(bundle, entrants, names, stack, must_run=backends is not None)
+        cells, not_opened = open_cells(
+            bundle, entrants, names, stack, must_run=backends is not None, yardstick=yardstick
+        )
         # An engine that is fast because it is wrong has no figure.
         right = [cell for cell in cells if not cell.problems]
         overhead = overhead_of_loops(right[0].inputs if right else (np.zeros(1),), clock)
         outcome = _measure(plan.scenarios, right, bench)
     reference = reference_of(outcome.measurements)
+    accuracy, by_neuron = accuracy_of(cells)
+    answers, saved = answers_to_save(right, yardstick) if against and against.save_answers else ({}, {})
     result = Result(
         bundle=_identify(bundle),
         started_at=started_at,
@@ -80,13 +93,22 @@ def benchmark(
         overhead=overhead,
         clock=clock_use(before, clock),
         reference_backend=reference,
-        accuracy=accuracy_of(cells),
+        standard=_standard(yardstick, machine, outcome.measurements, answers),
+        accuracy=accuracy,
         measurements=with_speed(outcome.measurements, reference),
         skipped=(*skipped, *not_opened),
         machine=machine,
         packages=installed(),
     )
-    return Report(result, outcome.arrays)
+    return Report(result, {**outcome.arrays, **by_neuron, **saved})
+
+
+def _standard(
+    yardstick: Yardstick, machine: Machine, measurements: Sequence[Measurement], answers: dict[str, str]
+) -> Standard:
+    saved = yardstick.saved
+    reference = None if saved is None else saved.seen_from(machine, measurements)
+    return replace(yardstick.standard, reference=reference, answers=answers)
 
 
 def _measure(scenarios: Sequence[Scenario], cells: Sequence[Cell], bench: Bench) -> Outcome:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
+from daenr_bench.contract import TITLES, contract_of, figure, limit
 from daenr_bench.measurement import Latency, Measurement, State
 from daenr_bench.notes import notes
 from daenr_bench.result import Accuracy, Result
@@ -20,6 +21,7 @@ Row = Callable[[Measurement], list[str]]
 def print_result(result: Result) -> None:
     """Print what was measured, what was skipped, and what to think of the figures."""
     _print_accuracy(result)
+    _print_contract(result)
     for scenario, title in _TITLES.items():
         _print_scenario(result, scenario, title)
     click.echo()
@@ -57,8 +59,27 @@ def _accuracy_row(accuracy: Accuracy, burst: Measurement | None) -> list[str]:
 
 
 def _parity(accuracy: Accuracy) -> str:
-    errors = [metrics["max_error_over_scale"] for metrics in accuracy.parity.values() if len(metrics) > 1]
-    return f"ok, {max(errors):.0e}" if errors else "ok"
+    error = accuracy.worst("max_error_over_scale")
+    return "ok" if error is None else f"ok, {error:.0e}"
+
+
+def _print_contract(result: Result) -> None:
+    """Each margin, with the figure that decides."""
+    kept, standard = contract_of(result.accuracy), result.standard
+    if not kept or standard is None:
+        return
+    click.echo(f"\nmargins ({standard.margins_file or 'daenr'}), {standard.images} images; the worst of all engines")
+    rows = [
+        (
+            TITLES[k.metric],
+            limit(k.metric, k.margin),
+            figure(k.metric, k.worst.value),
+            f"{k.accuracy.graph} on {k.accuracy.backend}" if k.worst.value is not None else k.worst.reason,
+            k.verdict.value,
+        )
+        for k in kept
+    ]
+    print_table(["", "margin", "worst", "where", "verdict"], rows)
 
 
 def _latency(latency: Latency) -> list[str]:

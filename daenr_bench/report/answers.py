@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from daenr_bench.contract import contract_of, in_words
 from daenr_bench.measurement import Latency, Measurement, Paced
 from daenr_bench.report import words
 from daenr_bench.report.source import Source
@@ -40,6 +41,7 @@ class Answer:
         timing: how fast, in a sentence; empty where it does not matter.
         caveats: what limits the trust in it.
         measurement: that it rests on; None if there is none.
+        accuracy: what its answers are worth, in a sentence; empty where that was not measured.
     """
 
     graph: str
@@ -51,6 +53,7 @@ class Answer:
     timing: str = ""
     caveats: tuple[str, ...] = ()
     measurement: Measurement | None = None
+    accuracy: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,14 @@ class Headline:
         verdict: PASS if at least one backend may be trusted.
         answer: in a few words, with the names of backends.
         detail: the reason, of the best one.
+        accuracy: what its answers are worth, in a sentence; empty where that was not measured.
     """
 
     question: str
     verdict: Verdict
     answer: str
     detail: str
+    accuracy: str = ""
 
 
 def answers_of(source: Source) -> list[Answer]:
@@ -75,8 +80,12 @@ def answers_of(source: Source) -> list[Answer]:
     scheduled = source.of(*LOOPS)
     graphs = list(dict.fromkeys(m.graph for m in scheduled)) or _rig_graph(source)
     rates = list(dict.fromkeys(m.paced.rate_hz for m in scheduled if m.paced is not None)) or [ASSUMED_HZ]
+    worth = {
+        name: in_words(contract_of([a for a in source.result.accuracy if a.backend == name]))
+        for name in source.backends
+    }
     return [
-        answer
+        replace(answer, accuracy=worth[backend])
         for graph in graphs
         for backend in source.backends
         for answer in _answers(source, graph, backend, rates[0])
@@ -101,7 +110,7 @@ def headline_of(answers: Sequence[Answer], quoted: Callable[[str], str] = str) -
     verdict = Verdict.PASS if Verdict.PASS in all_verdicts else overall(all_verdicts)
     best = min((a for a in answers if judged[a.backend][_in_loop(a)] is verdict), key=_bound)
     detail = f"{quoted(best.backend)}{_in_loop(best)}: {best.reason} {best.timing}".strip()
-    return Headline(question, verdict, _verdict_in_words(judged, quoted), detail)
+    return Headline(question, verdict, _verdict_in_words(judged, quoted), detail, best.accuracy)
 
 
 def _verdict_in_words(judged: dict[str, dict[str, Verdict]], quoted: Callable[[str], str]) -> str:

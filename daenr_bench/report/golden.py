@@ -1,8 +1,7 @@
-"""What a bundle answers to its own golden images here and now, neuron by neuron and picture by picture."""
+"""What a bundle makes of its own golden images here and now, to be seen beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,31 +15,12 @@ from daenr_export.bundle.golden import Golden, key
 from daenr_export.runtime import registry
 from daenr_export.runtime.model import Model, load
 from daenr_export.specs import Array
-from daenr_export.verification.parity import TOLERANCES, answer_all, is_scored
+from daenr_export.verification.parity import answer_all
 
 PICTURES = 8
 """Images that are shown."""
 
-_FEWEST_IMAGES = 3
-
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Neurons:
-    """Predicted responses, engine against reference, for each of M neurons.
-
-    Attributes:
-        ids: their names.
-        error: largest difference over the largest reference of that neuron, `(M,)`.
-        correlation: over images, `(M,)`; NaN where the reference hardly changes.
-        images: over how many.
-    """
-
-    ids: tuple[str, ...]
-    error: Floats
-    correlation: Floats
-    images: int
 
 
 @dataclass(frozen=True)
@@ -65,13 +45,11 @@ class GoldenCheck:
     Attributes:
         backend: that answered; None if none can run here.
         remark: why none can.
-        neurons: None without a readout or a backend.
         pictures: None without a decoder.
     """
 
     backend: str | None
     remark: str | None
-    neurons: Neurons | None
     pictures: Pictures | None
 
 
@@ -90,12 +68,14 @@ def check_golden(path: Path, result: Result) -> GoldenCheck:
     if bundle.manifest.sha256 != result.bundle.manifest_sha256:
         problem = f"is not the bundle that was measured, {result.bundle.name}: their manifests differ"
         raise DaenrError(path, problem, "give that bundle, or measure this one")
+    if "reconstruction" not in bundle.manifest.graphs:
+        return GoldenCheck(None, None, None)
     try:
         model = load(path, _fastest(result) or registry.AUTO)
     except BackendUnavailableError as error:
-        return GoldenCheck(None, str(error), None, _pictures(bundle, None))
+        return GoldenCheck(None, str(error), _pictures(bundle, None))
     with model:
-        return GoldenCheck(model.backend, None, _neurons(bundle, model), _pictures(bundle, model))
+        return GoldenCheck(model.backend, None, _pictures(bundle, model))
 
 
 def _fastest(result: Result) -> str | None:
@@ -110,40 +90,16 @@ def _fastest(result: Result) -> str | None:
     return min(medians)[1] if medians else None
 
 
-def _answers(bundle: Bundle, model: Model, graph: str, output: str) -> tuple[Array, Array]:
-    """What a backend answers to all golden images, and the reference."""
-    spec = model.graphs[graph]
+def _reconstructions(bundle: Bundle, model: Model) -> Array:
+    """What a backend makes of all golden images."""
+    spec = model.graphs["reconstruction"]
     golden = Golden(bundle.golden(), bundle.path / bundle.manifest.golden.file)
     names = [each.name for each in spec.outputs]
 
     def run(batch: Array) -> tuple[Array, ...]:
-        return tuple(model.run(graph, batch).values())
+        return tuple(model.run("reconstruction", batch).values())
 
-    answers = answer_all(run, golden.inputs(spec), spec.batch.opt)
-    return answers[names.index(output)], golden.references(spec)[output]
-
-
-def _neurons(bundle: Bundle, model: Model) -> Neurons | None:
-    if "responses" not in model.graphs:
-        return None
-    answer, reference = (a.astype(np.float64) for a in _answers(bundle, model, "responses", "responses"))
-    largest = np.abs(reference).max(axis=0)
-    error = np.abs(answer - reference).max(axis=0) / np.where(largest > 0, largest, 1)
-    return Neurons(_ids(model.neuron_ids, reference), error, _correlation(answer, reference), len(reference))
-
-
-def _ids(ids: Sequence[str], reference: Floats) -> tuple[str, ...]:
-    n = reference.shape[1]
-    return tuple(ids) if len(ids) == n else tuple(str(number) for number in range(n))
-
-
-def _correlation(answer: Floats, reference: Floats) -> Floats:
-    """Pearson correlation of each column; NaN where it would say nothing."""
-    scored = is_scored(reference, TOLERANCES["fp32"].flat) & (len(reference) >= _FEWEST_IMAGES)
-    a, r = answer - answer.mean(axis=0), reference - reference.mean(axis=0)
-    # An answer that does not vary at all correlates with nothing.
-    norms = np.maximum(np.linalg.norm(a, axis=0) * np.linalg.norm(r, axis=0), np.finfo(np.float64).tiny)
-    return np.where(scored, (a * r).sum(axis=0) / norms, np.nan)
+    return answer_all(run, golden.inputs(spec), spec.batch.opt)[names.index("reconstruction")]
 
 
 def _pictures(bundle: Bundle, model: Model | None) -> Pictures | None:
@@ -153,8 +109,8 @@ def _pictures(bundle: Bundle, model: Model | None) -> Pictures | None:
         return None
     original = arrays.get("image.scaled", arrays["image"])
     answer = None
-    if model is not None and "reconstruction" in model.graphs:
-        answer = _shown(_answers(bundle, model, "reconstruction", "reconstruction")[0])
+    if model is not None:
+        answer = _shown(_reconstructions(bundle, model))
     return Pictures(_shown(original), _shown(golden), answer)
 
 

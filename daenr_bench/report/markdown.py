@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from daenr_bench.contract import TITLES, Kept, contract_of, figure, limit
 from daenr_bench.report import words
 from daenr_bench.report.answers import LOOPS, WORDS, Answer, answers_of, headline_of, subject
 from daenr_bench.report.sections.common import bound, named, p
@@ -30,11 +31,18 @@ def markdown(source: Source) -> str:
         "#### Latency of one image, µs",
         _table(("graph", "engine", "loop", "p50", "p99", "p99 at most", "max", "calls", "faster"), _latencies(source)),
         "#### Accuracy",
-        _table(("graph", "engine", "right?", "largest error ÷ scale"), map(_accuracy, result.accuracy)),
+        *_margins(result),
+        _table(("graph", "engine", "right?", "largest error ÷ scale", "batches"), map(_accuracy, result.accuracy)),
         *_skips(source),
         _origin(result),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _margins(result: Result) -> list[str]:
+    kept = contract_of(result.accuracy)
+    heads = ("margin", "", "kept?", "worst", "where")
+    return [_table(heads, map(_margin, kept))] if kept else []
 
 
 def _origin(result: Result) -> str:
@@ -90,11 +98,22 @@ def _latencies(source: Source) -> Iterable[tuple[str, ...]]:
 
 
 def _accuracy(accuracy: Accuracy) -> tuple[str, ...]:
-    errors = [
-        metrics["max_error_over_scale"] for metrics in accuracy.parity.values() if "max_error_over_scale" in metrics
-    ]
+    error = accuracy.worst("max_error_over_scale")
     word = "✅ yes" if accuracy.verdict == "pass" else f"❌ no: {code('; '.join(accuracy.problems))}"
-    return code(accuracy.graph), code(accuracy.backend), word, words.scientific(max(errors)) if errors else words.NONE
+    batches = ", ".join(str(batch) for batch in dict.fromkeys(parity.batch for parity in accuracy.parity))
+    shown = words.NONE if error is None else words.scientific(error)
+    return code(accuracy.graph), code(accuracy.backend), word, shown, batches
+
+
+def _margin(kept: Kept) -> tuple[str, ...]:
+    where = f"{code(kept.accuracy.graph)} on {code(kept.accuracy.backend)}"
+    return (
+        TITLES[kept.metric],
+        limit(kept.metric, kept.margin),
+        f"{_SIGNS[kept.verdict]} {kept.verdict.value}",
+        figure(kept.metric, kept.worst.value),
+        code(kept.worst.reason) if kept.worst.value is None else where,
+    )
 
 
 def _skips(source: Source) -> list[str]:

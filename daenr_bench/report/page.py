@@ -8,17 +8,17 @@ from daenr_bench.report import words
 from daenr_bench.report.answers import WORDS, Answer, answers_of, headline_of, subject
 from daenr_bench.report.blocks import Cell, Column, Note, Section, Table
 from daenr_bench.report.rendering import render
-from daenr_bench.report.sections import accuracy, capacity, endurance, frames, latency, machine
+from daenr_bench.report.sections import accuracy, capacity, endurance, frames, latency, machine, pictures
 from daenr_bench.report.sections.common import bound, mark, p
 from daenr_bench.report.source import Source
 
 _SECTIONS: tuple[Callable[[Source], Section | None], ...] = (
+    accuracy.accuracy,
     latency.against_burst,
     latency.distributions,
     frames.time_line,
     frames.jitter,
-    accuracy.parity,
-    accuracy.pictures,
+    pictures.pictures,
     capacity.throughput,
     capacity.cold,
     endurance.soak,

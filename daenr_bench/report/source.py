@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +10,12 @@ from numpy.typing import NDArray
 
 from daenr_bench.measurement import Measurement
 from daenr_bench.report.golden import GoldenCheck
-from daenr_bench.result import Result, SamplesFile
-from daenr_common.errors import DaenrError
-from daenr_common.files import sha256_of
+from daenr_bench.result import Accuracy, Result
+from daenr_bench.result_files import Samples, read_samples
+from daenr_common.files import read_text
 from daenr_export.graphs.names import in_order
 
-_MOST_BYTES = 2**30
 _COLOURS = 8
-
-Samples = Mapping[str, NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -57,6 +51,14 @@ class Source:
             return None
         return due_ns, end_ns
 
+    def by_neuron(self, accuracy: Accuracy, name: str) -> NDArray[np.float64] | None:
+        """A figure of each neuron `(M,)`, NaN where one has none; None if it is not there."""
+        values = self.samples.get(accuracy.by_neuron.get(name, ""))
+        expected = () if self.result.standard is None else (len(self.result.standard.neuron_ids),)
+        if values is None or values.dtype != np.float64 or values.shape != expected:
+            return None
+        return values
+
     @property
     def backends(self) -> list[str]:
         """Those that were compared or measured, in their order."""
@@ -90,34 +92,7 @@ def read_source(path: Path) -> Source:
     Raises:
         DaenrError: it is missing, or not a result that this daenr knows.
     """
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError as error:
-        raise DaenrError(path, "does not exist", "give the file that daenr-bench run --json wrote") from error
-    except (OSError, UnicodeDecodeError) as error:
-        problem = f"cannot be read ({getattr(error, 'strerror', None) or 'it is not text'})"
-        raise DaenrError(path, problem, "give the file that daenr-bench run --json wrote") from error
+    text = read_text(path, "give the file that daenr-bench run --json wrote")
     result = Result.from_json(text, path)
-    samples, no_samples = _samples(result.samples, path.parent)
+    samples, no_samples = read_samples(path, result)
     return Source(result, samples, no_samples)
-
-
-def _samples(file: SamplesFile | None, folder: Path) -> tuple[Samples, str | None]:
-    if file is None:
-        return {}, "the result was written without its raw samples"
-    if Path(file.file).name != file.file:
-        return {}, f"the raw samples are said to be at {file.file}, which is not beside the result"
-    path = folder / file.file
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            return {}, f"{file.file} is larger than 1 GiB"
-        content = path.read_bytes()
-    except OSError as error:
-        return {}, f"{file.file} is not beside the result ({error.strerror})"
-    if sha256_of(content) != file.sha256:
-        return {}, f"{file.file} is not the file that belongs to this result: its sha256 differs"
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}, None
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        return {}, f"{file.file} cannot be read ({' '.join(str(error).split())})"

@@ -18,7 +18,10 @@ from daenr_export.specs import Array, BatchRange
 from daenr_export.verification.parity import to_manifest
 
 GRAPHS = ("encoder", "readout", "responses")
+ALL_GRAPHS = (*GRAPHS, "decoder", "reconstruction", "joint")
 IMAGES = 8
+COMPARED = 8 + 4 + 3 + 1
+"""Calls that compare the answers to eight images before anything is timed, in batches of 1, 2, 3 and 8."""
 
 
 def make_timed_bundle(path: Path, *, graphs: Sequence[str] = GRAPHS, batch: BatchRange = factory.BATCH) -> Path:

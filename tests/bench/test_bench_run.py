@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench_factory import GRAPHS, FakeBackend, FakeClock, make_timed_bundle
+from bench_factory import COMPARED, GRAPHS, FakeBackend, FakeClock, make_timed_bundle
 
 from daenr_bench import Plan, Report, benchmark
 from daenr_bench.result import Measurement, Skip
@@ -25,8 +25,6 @@ from daenr_export.runtime.session import CallSession
 from daenr_export.specs import Array, BatchRange
 
 QUICK = Plan((Burst(samples=100),))
-CHECKED = 8
-"""Calls that compare the golden answers, before anything is timed."""
 
 
 def run(bundle: Path, *backends: FakeBackend, clock: FakeClock, **options: object) -> Report:
@@ -52,8 +50,15 @@ def test_a_right_engine_passes_with_its_figures(shared_timed_bundle: Path) -> No
     assert latency.histogram is not None
     assert latency.histogram.counts == (1000,)
     assert measurement.timed_answers_compared == 16
-    assert report.result.accuracy[0].parity["responses"]["max_error_over_scale"] == 0.0
-    assert report.samples.keys() == {"responses.fake.burst.latency_ns"}
+    parity = report.result.accuracy[0].parity
+    assert [(p.output, p.batch, p.metrics["max_error_over_scale"]) for p in parity] == [
+        ("responses", batch, 0.0) for batch in (1, 2, 3, 8)
+    ]
+    assert report.samples.keys() == {
+        "responses.fake.burst.latency_ns",
+        "accuracy.responses.fake.correlation_with_reference",
+        "accuracy.responses.fake.error_over_largest",
+    }
     assert report.result.bundle.name == "tiny.daenr"
 
 
@@ -78,9 +83,9 @@ def test_an_engine_that_is_fast_because_it_is_wrong_fails_and_has_no_figure(
     assert right.verdict == "pass"
     assert failed.verdict == "fail"
     assert problem in failed.problems[0]
-    assert wrong.calls <= CHECKED  # it was never timed
+    assert wrong.calls <= COMPARED  # it was never timed
     assert only(report).backend == "fake"
-    assert report.samples.keys() == {"responses.fake.burst.latency_ns"}
+    assert [key for key in report.samples if not key.startswith("accuracy.")] == ["responses.fake.burst.latency_ns"]
 
 
 def test_an_engine_that_is_right_until_it_is_timed_fails(shared_timed_bundle: Path) -> None:
@@ -89,7 +94,7 @@ def test_an_engine_that_is_right_until_it_is_timed_fails(shared_timed_bundle: Pa
 
     def cached(number: int, answer: Array) -> Array:
         first.append(answer)
-        return answer if number < CHECKED else first[0]
+        return answer if number < COMPARED else first[0]
 
     report = run(shared_timed_bundle, FakeBackend(shared_timed_bundle, clock, spoil=cached), clock=clock)
     assert only(report).state == "fail"
@@ -97,7 +102,7 @@ def test_an_engine_that_is_right_until_it_is_timed_fails(shared_timed_bundle: Pa
     assert only(report).problems[0].startswith("in timed calls: responses: error")
 
 
-@pytest.mark.parametrize("first_bad_call", [0, CHECKED, CHECKED + 200])
+@pytest.mark.parametrize("first_bad_call", [0, COMPARED, COMPARED + 200])
 def test_an_engine_that_stops_answering_is_a_fault_and_the_others_are_measured(
     shared_timed_bundle: Path, first_bad_call: int
 ) -> None:
@@ -121,7 +126,7 @@ def test_an_engine_that_stops_answering_is_a_fault_and_the_others_are_measured(
     fault = report.result.measurements[0]
     assert (fault.state, fault.complete) == ("fault", False)
     assert "the device is lost" in fault.problems[0]
-    assert (fault.latency is None) == (first_bad_call == CHECKED)
+    assert (fault.latency is None) == (first_bad_call == COMPARED)
 
 
 def test_how_many_times_faster_is_told_against_onnxruntime_without_pytorch(shared_timed_bundle: Path) -> None:
@@ -143,7 +148,7 @@ def test_a_run_that_was_interrupted_says_so(shared_timed_bundle: Path) -> None:
     clock = FakeClock()
 
     def interrupted(number: int, _: int) -> int:
-        if number == CHECKED + 75 + 45:
+        if number == COMPARED + 75 + 45:
             raise KeyboardInterrupt
         return 100_000
 
@@ -154,7 +159,7 @@ def test_a_run_that_was_interrupted_says_so(shared_timed_bundle: Path) -> None:
     clock = FakeClock()
 
     def at_once(number: int, _: int) -> int:
-        if number == CHECKED + 20:
+        if number == COMPARED + 20:
             raise KeyboardInterrupt
         return 100_000
 

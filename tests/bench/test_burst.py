@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench_factory import IMAGES, FakeBackend, FakeClock
+from bench_factory import COMPARED, IMAGES, FakeBackend, FakeClock
 from numpy.typing import NDArray
 
 from daenr_bench.clocks import SYSTEM_CLOCK
@@ -104,8 +104,10 @@ def test_calls_after_a_change_of_engine_are_not_counted(measure: Measure, shared
 
 def test_the_warm_up_waits_until_the_latency_has_settled(measure: Measure, shared_timed_bundle: Path) -> None:
     clock = FakeClock()
-    # Eight calls compare the answers before; then a compiler works for 200 calls.
-    backend = FakeBackend(shared_timed_bundle, clock, lambda number, _: 1_000_000 // (1 + min(number, 208)) + 20_000)
+    # After the calls that compare the answers a compiler works for 200 calls.
+    backend = FakeBackend(
+        shared_timed_bundle, clock, lambda number, _: 1_000_000 // (1 + min(number, COMPARED + 200)) + 20_000
+    )
     measurement, _ = only(measure(Burst(samples=50), clock, backend))
     assert measurement.warm_up is not None
     assert measurement.warm_up.settled
@@ -114,7 +116,7 @@ def test_the_warm_up_waits_until_the_latency_has_settled(measure: Measure, share
 
 def test_a_warm_up_that_never_settles_ends_and_says_so(measure: Measure, shared_timed_bundle: Path) -> None:
     clock = FakeClock()
-    backend = FakeBackend(shared_timed_bundle, clock, lambda number, _: 1000 * (1 + (number - 8) // 25 % 2))
+    backend = FakeBackend(shared_timed_bundle, clock, lambda number, _: 1000 * (1 + (number - COMPARED) // 25 % 2))
     measurement, _ = only(measure(Burst(samples=50), clock, backend))
     assert measurement.warm_up is not None
     assert (measurement.warm_up.calls, measurement.warm_up.settled) == (1000, False)
@@ -122,7 +124,7 @@ def test_a_warm_up_that_never_settles_ends_and_says_so(measure: Measure, shared_
 
 def test_a_slow_engine_is_not_warmed_up_for_minutes(measure: Measure, shared_timed_bundle: Path) -> None:
     clock = FakeClock()
-    backend = FakeBackend(shared_timed_bundle, clock, lambda number, _: 10**8 * (1 + (number - 8) // 25 % 2))
+    backend = FakeBackend(shared_timed_bundle, clock, lambda number, _: 10**8 * (1 + (number - COMPARED) // 25 % 2))
     measurement, _ = only(measure(Burst(samples=10), clock, backend))
     assert measurement.warm_up is not None
     assert measurement.warm_up.calls == 25
@@ -146,7 +148,7 @@ def test_inputs_take_turns_and_the_answers_that_are_kept_are_theirs() -> None:
 
 def test_which_answers_are_compared_depends_on_the_seed(measure: Measure, shared_timed_bundle: Path) -> None:
     """An engine that answers one timed call in a hundred wrongly is found with some seeds and not with others."""
-    found, wrong = [], 8 + 75 + 10 + 3
+    found, wrong = [], COMPARED + 75 + 10 + 3
     for seed in range(20):
         clock = FakeClock()
         backend = FakeBackend(shared_timed_bundle, clock, spoil=lambda number, answer: answer + (number == wrong))
@@ -160,7 +162,7 @@ def test_ctrl_c_keeps_every_call_that_was_timed(measure: Measure, shared_timed_b
     clock = FakeClock()
 
     def interrupted(number: int, _: int) -> int:
-        if number == 8 + 75 + 3 * (10 + 10) + 15:
+        if number == COMPARED + 75 + 3 * (10 + 10) + 15:
             raise KeyboardInterrupt
         return 100_000
 
@@ -181,7 +183,7 @@ def test_a_backend_that_dies_keeps_what_was_measured_and_the_others_finish(
     clock = FakeClock()
 
     def dying(number: int, _: int) -> int:
-        if number == 8 + 75 + (10 + 10) + 14:
+        if number == COMPARED + 75 + (10 + 10) + 14:
             raise RuntimeError("the device is lost")
         return 100_000
 

@@ -72,6 +72,19 @@ class Chart:
             element("circle", element("title", tip), cx=self.x(point[0]), cy=self.y(point[1]), r=radius, class_=style)
         )
 
+    def dots(self, points: Sequence[Point], style: str, tip: str) -> None:
+        """Draw many dots as one mark.
+
+        Args:
+            points: pairs of values.
+            style: the class of their colour.
+            tip: shown when one is pointed at.
+        """
+        # Dots in one place are one dot, and a place is a pixel: there may be thousands.
+        places = dict.fromkeys(f"M{self.x(x):.0f} {self.y(y):.0f}h0" for x, y in points)
+        if places:
+            self.add(element("path", element("title", tip), d="".join(places), class_=f"dots {style}"))
+
     def upright(self, value: float, text: str, style: str = "limit") -> None:
         """Draw a line at a value of `x`, with a word beside it."""
         x = self.x(value)

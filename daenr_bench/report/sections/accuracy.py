@@ -1,149 +1,174 @@
-"""Whether engines still answer as the checkpoint did: by output, by neuron, and to the eye."""
+"""Whether engines still answer as the checkpoint did: margins first, then tensors by batch size, then neurons."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
-import numpy as np
-
+from daenr_bench.contract import TITLES, Kept, contract_of, figure, limit
 from daenr_bench.report import words
-from daenr_bench.report.blocks import (
-    Block,
-    Cell,
-    Column,
-    Gallery,
-    Note,
-    Panel,
-    Panels,
-    Picture,
-    Section,
-    Table,
-    numbers,
-)
-from daenr_bench.report.drawing.chart import Chart
-from daenr_bench.report.drawing.png import data_uri
-from daenr_bench.report.drawing.scales import Scale, decades
-from daenr_bench.report.golden import Neurons, Pictures
+from daenr_bench.report.blocks import Block, Cell, Column, Note, Section, Table, numbers
 from daenr_bench.report.sections.common import mark
+from daenr_bench.report.sections.neurons import by_neuron
 from daenr_bench.report.source import Source
-from daenr_bench.result import Accuracy
+from daenr_bench.result import Accuracy, Parity
+from daenr_bench.standard import Standard
 from daenr_common.verdict import Verdict
-from daenr_export.verification.parity import psnr_db
 
-_LEAST = 1e-17
-"""Stands for "no difference at all" on a logarithmic axis."""
-
-_METRICS = {
-    "max_error_over_scale": "largest error ÷ scale",
-    "relative_rms": "relative RMS error",
-    "cosine": "1 − cosine",
-    "correlation": "1 − least correlation",
-    "psnr_db": "PSNR, dB",
-    "code_agreement": "equal codes",
-}
+_WORST = {"relative_rms": "relative RMS error", "cosine": "1 − cosine", "code_agreement": "equal codes"}
+"""Metrics of which the worst batch size is shown, beside the largest error at each."""
 
 
-def parity(source: Source) -> Section | None:
-    """How far each output of each graph is from the golden file, on each backend."""
-    accuracy = source.result.accuracy
-    if not accuracy:
+def accuracy(source: Source) -> Section | None:
+    """What every engine's answers are worth."""
+    found = source.result.accuracy
+    if not found:
         return None
-    used = [name for name in _METRICS if any(name in metrics for a in accuracy for metrics in a.parity.values())]
-    rows = tuple(row for graph in source.graphs for a in accuracy if a.graph == graph for row in _rows(a, used))
-    columns = (Column("graph"), Column("engine"), Column("output"), Column("computes in"), Column("right?"))
-    caption = "Answers to the golden images against the PyTorch model in float64"
-    blocks: list[Block] = [Table(caption, (*columns, *numbers(*(_METRICS[name] for name in used))), rows)]
-    blocks += [Note(f"{a.graph} on {a.backend}: {problem}") for a in accuracy for problem in a.problems]
-    golden = source.golden
-    if golden is not None and golden.remark is not None:
-        blocks.append(Note(f"Not shown by neuron: no engine can answer on this machine. {golden.remark}"))
-    if golden is not None and golden.neurons is not None:
-        blocks += _by_neuron(golden.neurons, str(golden.backend))
-    wrong = sum(a.verdict == "fail" for a in accuracy)
+    blocks: list[Block] = []
+    if contract_of(found):
+        blocks += [_margins(source), *_reasons(source)]
+    blocks += [Note(f"{a.graph} on {a.backend}: {problem}.") for a in found for problem in a.problems]
+    if source.result.standard is not None:
+        blocks += _remarks(source.result.standard, contract_of(found))
+    blocks += by_neuron(source)
+    blocks += [_by_output(source), _tensors(source)]
+    wrong = sum(a.verdict == "fail" for a in found)
     lead = (
         "Only what answers as the checkpoint did is timed: an engine that is fast because it is wrong has no figure. "
     )
-    lead += f"{wrong} of {len(accuracy)} are wrong." if wrong else f"All {len(accuracy)} that were compared are right."
+    lead += f"{wrong} of {len(found)} are wrong." if wrong else f"All {len(found)} that were compared are right."
     return Section("accuracy", "Accuracy", lead, tuple(blocks))
 
 
-def _rows(a: Accuracy, used: list[str]) -> list[tuple[Cell, ...]]:
-    verdict = Verdict(a.verdict)
-    word = mark("yes" if verdict is Verdict.PASS else "no", verdict)
-    parity = a.parity or {words.NONE: {}}
-    return [
-        (a.graph, a.backend, output, a.precision, word, *(_metric(name, metrics.get(name)) for name in used))
-        for output, metrics in parity.items()
+def _margins(source: Source) -> Table:
+    """Each engine against each margin, over all of its graphs."""
+    metrics = {k.metric: k.margin for k in contract_of(source.result.accuracy)}
+    rows: list[tuple[Cell, ...]] = []
+    for backend, of_backend in _kept(source).items():
+        cells = {k.metric: mark(_shown(k), k.verdict) for k in of_backend}
+        if cells:
+            rows.append((backend, *(cells.get(metric, words.NONE) for metric in metrics)))
+    standard = source.result.standard
+    origin = standard.margins_file if standard is not None and standard.margins_file else "daenr’s own"
+    caption = f"Margins ({origin}): the worst neuron, or the mean over images, of all graphs"
+    heads = (Column(f"{TITLES[metric]} ({limit(metric, margin)})") for metric, margin in metrics.items())
+    return Table(caption, (Column("engine"), *heads), tuple(rows))
+
+
+def _shown(kept: Kept) -> str:
+    return "not measured" if kept.worst.value is None else figure(kept.metric, kept.worst.value)
+
+
+def _remarks(standard: Standard, kept: Sequence[Kept]) -> list[Block]:
+    """Where the figures come from, and what is missing."""
+    blocks: list[Block] = [
+        Note(f"{TITLES[k.metric].capitalize()}: {k.worst.reason}.") for k in kept if k.verdict is Verdict.CANNOT_TELL
     ]
+    recording, reference = standard.recording, standard.reference
+    if recording is not None and not recording.is_the_models:
+        blocks.append(
+            Note(f"The recording of {recording.region} is not number by number the one that the model was fitted to.")
+        )
+    if reference is not None:
+        context = "; ".join(
+            f"{speed.graph}, {speed.scenario}: {words.time(speed.p50_ns)} (p50)" for speed in reference.speeds
+        )
+        text = f"Answers are held against those of {reference.file}, measured {reference.started_at} on "
+        text += f"{reference.machine.processor}. Whether engines here are faster or slower than it: "
+        text += f"{reference.speed_verdict}, {reference.speed_reason}."
+        blocks.append(Note(f"{text} For context, it took there: {context}." if context else text))
+    return blocks
 
 
-def _metric(name: str, value: float | None) -> str:
-    if value is None:
+def _by_output(source: Source) -> Table:
+    """The largest error of each engine by kind of output and batch size: the worst of all graphs."""
+    found, batches = source.result.accuracy, _batches(source)
+    rows: list[tuple[Cell, ...]] = []
+    for backend in source.backends:
+        parities = [parity for a in found if a.backend == backend for parity in a.parity]
+        for output in dict.fromkeys(parity.output for parity in parities):
+            of_output = [parity for parity in parities if parity.output == output]
+            rows.append((backend, output, _right(of_output), _limit(of_output), *_errors(of_output, batches)))
+    against = "a saved run" if any(a.against == "saved run" for a in found) else "the PyTorch model in float64"
+    caption = f"Largest error ÷ largest answer against {against}, by batch size: the worst of all graphs"
+    columns = (Column("engine"), Column("output"), Column("right?"), Column("margin", is_number=True))
+    return Table(caption, (*columns, *numbers(*(f"batch {batch}" for batch in batches))), tuple(rows))
+
+
+def _tensors(source: Source) -> Table:
+    """The same of each graph, and the worst batch size of other metrics."""
+    found, batches = source.result.accuracy, _batches(source)
+    used = [name for name in _WORST if any(name in parity.metrics for a in found for parity in a.parity)]
+    rows = tuple(
+        row for graph in source.graphs for a in found if a.graph == graph for row in _outputs(a, batches, used)
+    )
+    columns = (Column("graph"), Column("engine"), Column("output"), Column("computes in"), Column("right?"))
+    heads = (*(f"batch {batch}" for batch in batches), *(_WORST[name] for name in used))
+    return Table("Graph by graph", (*columns, *numbers(*heads)), rows, folded=True)
+
+
+def _batches(source: Source) -> list[int]:
+    return sorted({parity.batch for a in source.result.accuracy for parity in a.parity})
+
+
+def _outputs(a: Accuracy, batches: Sequence[int], used: Sequence[str]) -> list[tuple[Cell, ...]]:
+    rows: list[tuple[Cell, ...]] = []
+    for output in dict.fromkeys(parity.output for parity in a.parity):
+        of_output = [parity for parity in a.parity if parity.output == output]
+        worst = (_worst(name, of_output) for name in used)
+        rows.append(
+            (a.graph, a.backend, output, a.precision, _right(of_output), *_errors(of_output, batches), *worst)
+        )  # fmt: skip
+    return rows
+
+
+def _right(of_output: Sequence[Parity]) -> Cell:
+    wrong = any(parity.verdict == Verdict.FAIL.value for parity in of_output)
+    return mark("no", Verdict.FAIL) if wrong else mark("yes", Verdict.PASS)
+
+
+def _errors(of_output: Sequence[Parity], batches: Sequence[int]) -> list[str]:
+    """The largest error at each batch size; of codes, the share that is equal."""
+    shown = []
+    for batch in batches:
+        metrics = [parity.metrics for parity in of_output if parity.batch == batch]
+        errors = [m["max_error_over_scale"] for m in metrics if "max_error_over_scale" in m]
+        equal = [m["code_agreement"] for m in metrics if "code_agreement" in m]
+        found = words.scientific(max(errors)) if errors else words.NONE
+        shown.append(words.share(min(equal)) if equal else found)
+    return shown
+
+
+def _limit(of_output: Sequence[Parity]) -> str:
+    margins = [parity.margins for parity in of_output]
+    errors = [m["max_error_over_scale"] for m in margins if "max_error_over_scale" in m]
+    equal = [m["code_agreement"] for m in margins if "code_agreement" in m]
+    if equal:
+        return f"≥ {words.share(max(equal))}"
+    return f"≤ {words.scientific(min(errors))}" if errors else words.NONE
+
+
+def _worst(name: str, of_output: Sequence[Parity]) -> str:
+    values = [parity.metrics[name] for parity in of_output if name in parity.metrics]
+    if not values:
         return words.NONE
-    if name == "psnr_db":
-        return f"{value:.1f}"
     if name == "code_agreement":
-        return words.share(value)
+        return words.share(min(values))
     # A cosine of 0.9999999999 is read as its distance from 1.
-    return words.scientific(max(1 - value, 0.0) if name in ("cosine", "correlation") else value)
+    return words.scientific(max(1 - min(values), 0.0) if name == "cosine" else max(values))
 
 
-def _by_neuron(neurons: Neurons, backend: str) -> list[Block]:
-    distance = np.maximum(1 - neurons.correlation, _LEAST)
-    n = len(neurons.ids)
-    scored = np.isfinite(neurons.correlation)
-    panels = [Panel("largest error, by neuron", _scatter(neurons, neurons.error, "error ÷ largest response"))]
-    if scored.any():
-        panels.append(Panel("1 − correlation over images, by neuron", _scatter(neurons, distance, "1 − correlation")))
-    flat = n - int(scored.sum())
-    remark = f" {flat} hardly respond to these images and have no correlation worth the name." if flat else ""
-    caption = (
-        f"{n} neurons, {neurons.images} golden images, answered by {backend} when this page was made, against the "
-        f"checkpoint's answers in float64; one dot for each neuron; logarithmic.{remark}"
-    )
+def _reasons(source: Source) -> list[Block]:
+    """What decides each figure in the table of margins."""
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (name, words.scientific(float(error)), words.NONE if math.isnan(r) else words.scientific(max(1 - float(r), 0)))
-        for name, error, r in zip(neurons.ids, neurons.error, neurons.correlation, strict=True)
+        (backend, TITLES[k.metric], mark(k.verdict.value, k.verdict), k.accuracy.graph, f"{k.worst.reason}.")
+        for backend, of_backend in _kept(source).items()
+        for k in of_backend
     )
-    heads = (Column("neuron"), *numbers("largest error ÷ largest response", "1 − correlation"))
-    return [Panels(caption, tuple(panels)), Table("Every neuron", heads, rows, folded=True)]
+    columns = (Column("engine"), Column("margin"), Column("verdict"), Column("graph"), Column("why", is_prose=True))
+    caption = "Which graph, and which neuron or image, decides"
+    return [Table(caption, columns, rows, folded=True)] if rows else []
 
 
-def _scatter(neurons: Neurons, values: np.ndarray, label: str) -> Chart:
-    shown = np.maximum(values, _LEAST)
-    finite = shown[np.isfinite(shown)]
-    x = Scale("neuron", -1.0, float(len(values)), lambda v: words.count(round(v)))
-    y = decades(label, finite.tolist(), words.scientific)
-    worst = f"largest {words.scientific(float(finite.max()))}" if finite.size else "none"
-    chart = Chart(f"{label} of each neuron", f"{len(finite)} neurons, {worst}.", x, y, height=200, left=60)
-    for number, (name, value) in enumerate(zip(neurons.ids, shown.tolist(), strict=True)):
-        if math.isfinite(value):
-            chart.dot((number, value), "mark", f"{name}: {words.scientific(value)}", radius=2.2)
-    return chart
-
-
-def pictures(source: Source) -> Section | None:
-    """Golden images, what the checkpoint makes of them, and what the engine makes of them."""
-    golden = source.golden
-    if golden is None or golden.pictures is None:
-        return None
-    p = golden.pictures
-    rows = [
-        ("original", _images(p.original, "original")),
-        ("PyTorch, float64", _images(p.golden, "golden reconstruction")),
-    ]
-    if p.answer is not None:
-        rows.append((str(golden.backend), _images(p.answer, f"reconstruction by {golden.backend}")))
-    caption = "The first golden images of the bundle, 32 × 32 pixels, on one scale of grey from −1 to 1."
-    footer = ("PSNR to the original, dB", tuple(f"{value:.1f}" for value in _psnr(p)))
-    lead = "What the model keeps of an image, and whether the engine keeps the same."
-    return Section("reconstructions", "Reconstructions", lead, (Gallery(caption, tuple(rows), footer),))
-
-
-def _images(images: np.ndarray, what: str) -> tuple[Picture, ...]:
-    return tuple(Picture(data_uri(image), f"{what} of image {n}") for n, image in enumerate(images, start=1))
-
-
-def _psnr(p: Pictures) -> list[float]:
-    shown = p.golden if p.answer is None else p.answer
-    return [psnr_db(answer, original) for answer, original in zip(shown, p.original, strict=True)]
+def _kept(source: Source) -> dict[str, list[Kept]]:
+    """By engine, each margin over all of its graphs."""
+    return {name: contract_of([a for a in source.result.accuracy if a.backend == name]) for name in source.backends}

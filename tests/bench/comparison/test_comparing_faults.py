@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from bench_factory import COMPARED
 from two_bundles import Spoil, TwoSpeeds, constant, only, run
 
 from daenr_common.errors import BackendUnavailableError
@@ -13,8 +14,6 @@ from daenr_export.runtime import registry
 from daenr_export.specs import Array
 
 Bundles = tuple[Path, Path]
-CHECKED = 8
-"""Calls that compare the golden answers, before anything is timed."""
 
 
 def wrong(number: int, answer: Array) -> Array:
@@ -29,7 +28,7 @@ def test_a_bundle_that_answers_wrongly_fails_and_is_not_timed(bundles: Bundles, 
     (pair,) = comparison.pairs
     assert (comparison.word, comparison.verdict, pair.lines) == ("wrong", Verdict.FAIL, ())
     assert pair.problems[0].startswith(f"{side}: responses: error 1.0e-02 of its scale")
-    assert all(engine.calls == CHECKED for engine in backend.engines.values())
+    assert all(engine.calls == COMPARED for engine in backend.engines.values())
 
 
 def test_a_head_that_is_right_until_it_is_timed_fails(bundles: Bundles) -> None:
@@ -37,7 +36,7 @@ def test_a_head_that_is_right_until_it_is_timed_fails(bundles: Bundles) -> None:
         bundles,
         constant(100_000),
         constant(10),
-        spoil_head=lambda number, answer: answer if number < CHECKED else answer[::-1] * 0,
+        spoil_head=lambda number, answer: answer if number < COMPARED else answer[::-1] * 0,
     )
     assert (pair.word, pair.lines) == ("wrong", ())
     assert pair.problems[0].startswith("HEAD: in timed calls: responses: error")

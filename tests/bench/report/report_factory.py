@@ -21,12 +21,15 @@ from daenr_bench.measurement import (
     ThroughputPoint,
     WarmUp,
 )
-from daenr_bench.result import Accuracy, BundleId, ClockUse, Overhead, Result, Settings, Skip
+from daenr_bench.result import Accuracy, BundleId, ClockUse, Overhead, Parity, Result, Settings, Skip
 from daenr_bench.result_files import Report
 from daenr_bench.scenarios.pacing import Pace, blocks_of, figures_of
 from daenr_bench.scenarios.schedule import Frames
+from daenr_bench.standard import RecordingId, Standard
 from daenr_bench.statistics.percentiles import BOUND_DEFINITION, DEFINITION
 from daenr_bench.statistics.summaries import block_of, latency_of, spread_of
+from daenr_export.verification.margins import own_margins
+from daenr_export.verification.science import Finding
 
 Arrays = dict[str, NDArray[np.int64]]
 Made = tuple[Measurement, Arrays]
@@ -129,13 +132,81 @@ def loadgen(backend: str = "onnxruntime") -> Made:
     return measurement("responses", backend, "loadgen-single-stream", loadgen=run), {}
 
 
+NEURONS = 102
+MARGINS = own_margins()
+
+
+def parity(output: str, batch: int, error: float = 4e-7) -> Parity:
+    metrics = {"max_error_over_scale": error, "relative_rms": error * 0.6, "cosine": 1 - error**2}
+    return Parity(output, batch, metrics, {"max_error_over_scale": 5e-5}, "pass", ())
+
+
+def finding(metric: str, value: float | None, verdict: str = "pass", **fields: Any) -> Finding:
+    """A margin that is kept, or not."""
+    outputs = {"correlation_with_reference": "responses", "recorded_correlation_drop": "responses"}
+    output = outputs.get(metric, "codes" if metric == "code_agreement" else "reconstruction")
+    made = Finding(output, metric, value, MARGINS.of(metric), verdict, f"{metric} of neuron n7 is {value}", counted=97)
+    return replace(made, **fields)
+
+
+FINDINGS = {
+    "responses": (
+        finding("correlation_with_reference", 1 - 4e-13),
+        finding("recorded_correlation_drop", 3e-8),
+    ),
+    "reconstruction": (finding("psnr_drop_db", 2e-7), finding("ssim_drop", -3e-9)),
+}
+FINDINGS["joint"] = FINDINGS["responses"] + FINDINGS["reconstruction"]
+
+
 def right(graph: str = "responses", backend: str = "onnxruntime", **fields: Any) -> Accuracy:
-    metrics = {"max_error_over_scale": 4e-7, "relative_rms": 2.5e-7, "cosine": 1 - 4e-14}
-    return replace(Accuracy(graph, backend, "fp32", "pass", (), {graph: metrics}), **fields)
+    made = Accuracy(
+        graph,
+        backend,
+        "fp32",
+        "golden file",
+        "pass",
+        (),
+        tuple(parity(graph, batch) for batch in (1, 2, 3, 64)),
+        FINDINGS.get(graph, ()),
+        {name: f"accuracy.{graph}.{backend}.{name}" for name in BY_NEURON} if graph == "responses" else {},
+    )
+    return replace(made, **fields)
+
+
+BY_NEURON = (
+    "error_over_largest", "correlation_with_reference", "recorded_correlation_of_reference", "recorded_correlation"
+)  # fmt: skip
+
+
+def by_neuron(accuracy: Accuracy, seed: int = 0) -> dict[str, NDArray[np.float64]]:
+    """Figures of 102 neurons, the last five of which hardly vary."""
+    random = np.random.default_rng(seed)
+    recorded = np.clip(random.normal(0.6, 0.2, NEURONS), -0.1, 0.95)
+    values = {
+        "error_over_largest": random.uniform(0, 1e-6, NEURONS),
+        "correlation_with_reference": 1 - random.uniform(0, 1e-12, NEURONS),
+        "recorded_correlation_of_reference": recorded,
+        "recorded_correlation": recorded + random.normal(0, 1e-8, NEURONS),
+    }
+    for name in BY_NEURON[1:]:
+        values[name][-5:] = np.nan
+    return {accuracy.by_neuron[name]: values[name] for name in accuracy.by_neuron}
 
 
 def wrong(graph: str = "responses", backend: str = "onnxruntime") -> Accuracy:
     return right(graph, backend, verdict="fail", problems=(f"{graph}: error 3.1e-02 of its scale, tolerated 5e-05",))
+
+
+STANDARD = Standard(
+    margins=MARGINS,
+    margins_file=None,
+    images=50,
+    inputs_sha256={"image": "12" * 32},
+    neuron_ids=tuple(f"region3-n{number:03d}" for number in range(NEURONS)),
+    recording=RecordingId("region3", "ef" * 32, True, 12),
+    reference=None,
+)
 
 
 def result_of(made: Sequence[Made], accuracy: Sequence[Accuracy] | None = None, **fields: Any) -> Report:
@@ -152,13 +223,17 @@ def result_of(made: Sequence[Made], accuracy: Sequence[Accuracy] | None = None, 
         overhead={"burst": Overhead(5000, 78, 140), "paced": Overhead(5000, 95, 180)},
         clock=ClockUse("time.perf_counter_ns", 1, 0.0),
         reference_backend="torch",
+        standard=STANDARD,
         accuracy=tuple(accuracy) if accuracy is not None else tuple(right(*cell) for cell in cells),
         measurements=measurements,
         skipped=(Skip("tensorrt", None, "tensorrt: no CUDA driver on this machine; choose a backend for the CPU"),),
         machine=MACHINE,
         packages={"daenr": "0.1.0", "numpy": "2.4.6"},
     )
-    return Report(replace(known, **fields), {key: array for _, arrays in made for key, array in arrays.items()})
+    result = replace(known, **fields)
+    samples = {key: array for _, arrays in made for key, array in arrays.items()}
+    neurons = {key: array for a in result.accuracy for key, array in by_neuron(a).items()}
+    return Report(result, {**samples, **neurons})
 
 
 def everything(**fields: Any) -> Report:

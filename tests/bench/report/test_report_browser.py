@@ -11,7 +11,7 @@ import report_factory as factory
 from browser import CLIPPED, CONTRAST, OVERFLOWING, Opened
 from report_factory import burst, paced, result_of, wrong
 
-from daenr_bench.report.golden import GoldenCheck, Neurons, Pictures
+from daenr_bench.report.golden import GoldenCheck, Pictures
 from daenr_bench.report.page import html_page
 from daenr_bench.report.source import Source
 from daenr_bench.result_files import Report
@@ -23,8 +23,7 @@ SCHEMES = ("light", "dark")
 def golden() -> GoldenCheck:
     rng = np.random.default_rng(0)
     images = rng.uniform(-1, 1, (8, 32, 32))
-    neurons = Neurons(tuple(f"n{k}" for k in range(102)), rng.uniform(0, 1e-6, 102), 1 - rng.uniform(0, 1e-12, 102), 64)
-    return GoldenCheck("openvino", None, neurons, Pictures(images, images / 2, images / 2))
+    return GoldenCheck("openvino", None, Pictures(images, images / 2, images / 2))
 
 
 def html_of(report: Report, check: GoldenCheck | None = None) -> str:

@@ -14,10 +14,11 @@ from html_page import Page
 from report_factory import burst, paced, result_of, right, written, wrong
 
 from daenr_bench.measurement import Device, Measurement
-from daenr_bench.report.golden import GoldenCheck, Neurons, Pictures
+from daenr_bench.report.golden import GoldenCheck, Pictures
 from daenr_bench.report.page import html_page
 from daenr_bench.report.source import Source, read_source
 from daenr_bench.result_files import Report
+from daenr_bench.standard import Reference, ReferenceSpeed
 from daenr_bench.statistics.summaries import latency_of
 
 
@@ -41,7 +42,7 @@ def test_verdicts_come_first(whole: Page) -> None:
 def test_every_scenario_has_its_section(whole: Page) -> None:
     idents = [attributes["id"] for attributes in whole.all("section")]
     assert idents == [
-        "verdict", "paced-against-burst", "distributions", "frames", "jitter", "accuracy", "throughput", "cold-start",
+        "verdict", "accuracy", "paced-against-burst", "distributions", "frames", "jitter", "throughput", "cold-start",
         "soak", "loadgen", "skipped", "machine",
     ]  # fmt: skip
     linked = {attributes["href"] for attributes in whole.all("a")}
@@ -79,7 +80,7 @@ def test_the_size_is_bounded() -> None:
     for k in range(12):
         made += [paced(backend=f"engine-{k}", frames=20_000, late=5000 * (k == 0), warm=warm) for warm in (False, True)]
     report = result_of(made)
-    assert len(html_page(Source(report.result, report.samples, None)).encode()) < 500_000
+    assert len(html_page(Source(report.result, report.samples, None)).encode()) < 550_000
 
 
 HOSTILE = "<script>alert(1)</script>\"><img src=x onerror=alert(1)>{{ 7*7 }}'&`|"
@@ -104,7 +105,6 @@ def test_nothing_from_a_file_becomes_markup() -> None:
     golden = GoldenCheck(
         HOSTILE,
         HOSTILE,
-        Neurons((HOSTILE, "b"), np.array([1e-7, 0.0]), np.array([0.9, np.nan]), 64),
         Pictures(images, images, images),
     )
     spoiled = replace(
@@ -114,7 +114,17 @@ def test_nothing_from_a_file_becomes_markup() -> None:
         settings=replace(result.settings, percentile_definition=HOSTILE, scenarios={HOSTILE: {HOSTILE: HOSTILE}}),
         overhead={HOSTILE: result.overhead["burst"]},
         reference_backend=HOSTILE,
-        accuracy=(*result.accuracy, right(HOSTILE, HOSTILE, problems=(HOSTILE,), parity={HOSTILE: {"cosine": 1.0}})),
+        standard=replace(factory.STANDARD, margins_file=HOSTILE, neuron_ids=(HOSTILE,) * factory.NEURONS),
+        accuracy=(
+            *result.accuracy,
+            right(
+                HOSTILE,
+                HOSTILE,
+                problems=(HOSTILE,),
+                parity=(factory.parity(HOSTILE, 1),),
+                science=(factory.finding("psnr_drop_db", None, "cannot tell", reason=HOSTILE),),
+            ),
+        ),
         measurements=(*result.measurements, *names.values()),
         skipped=(replace(result.skipped[0], backend=HOSTILE, graph=HOSTILE, reason=HOSTILE),),
         machine=replace(result.machine, processor=HOSTILE, system=HOSTILE, gpu=HOSTILE, governor=HOSTILE),
@@ -169,22 +179,71 @@ def test_twelve_engines_have_twelve_lines() -> None:
     assert len({source.style(backend) for backend in source.backends}) == 12
 
 
-def test_neurons_and_pictures_are_shown() -> None:
-    rng = np.random.default_rng(0)
-    neurons = Neurons(("n1", "n2", "n3"), np.array([1e-7, 0.0, 3e-7]), np.array([1 - 1e-12, 1.0, np.nan]), 64)
-    original = rng.uniform(-1, 1, (4, 32, 32))
-    page = page_of(
-        result_of([burst()]), GoldenCheck("openvino", None, neurons, Pictures(original, original * 0.5, original * 0.5))
+def test_margins_come_first_and_neurons_are_shown() -> None:
+    text = page_of(result_of([burst()])).text
+    assert "each neuron's correlation with the reference (≥ 0.999)" in text
+    assert "1 − 4·10⁻¹³" in text
+    assert text.index("Margins (daenr’s own)") < text.index("Answers to the golden images")
+    assert "batch 1 batch 2 batch 3 batch 64" in text
+    assert "responses: 102 neurons over 50 held-out images" in text
+    assert "correlation with the recorded responses" in text
+    assert re.search(r"region3-n101 – \S+ – –", text)  # it hardly varies
+    assert "Which graph, and which neuron or image, decides" in text
+
+
+def test_a_broken_margin_is_named_and_one_that_was_not_measured_too() -> None:
+    science = (
+        factory.finding("correlation_with_reference", 0.987, "fail", broken=("n7",)),
+        factory.finding(
+            "recorded_correlation_drop", None, "cannot tell", reason="not measured: no recording was given"
+        ),
     )
-    assert "1 hardly respond to these images" in page.text
-    assert "answered by openvino when this page was made" in page.text
+    problem = "responses: correlation with the reference of neuron n7 is 0.987, at least 0.999 expected"
+    page = page_of(result_of([], [right(science=science, verdict="fail", problems=(problem,))]))
+    assert f"responses on onnxruntime: {problem}." in page.text
+    assert "not measured: no recording was given." in page.text
+    badges = [a["class"] for a in page.all("span") if "badge" in (a.get("class") or "")]
+    assert {"badge fail", "badge cannot-tell"} <= set(badges)
+    assert "0.9870" in page.text
+
+
+def test_a_saved_run_of_another_machine_is_context_and_no_verdict() -> None:
+    reference = Reference(
+        "ci.json", "ab" * 32, "2026-11-20T08:00:00+00:00", {"responses": "torch"}, factory.MACHINE,
+        (ReferenceSpeed("responses", "torch", "burst", 302_000),), "cannot tell",
+        "another machine: processor is 'AMD EPYC' there and 'Xeon' here",
+    )  # fmt: skip
+    report = result_of([burst()], standard=replace(factory.STANDARD, reference=reference))
+    text = page_of(report).text.replace("\u00a0", " ")
+    assert "held against those of ci.json" in text
+    assert "faster or slower than it: cannot tell, another machine: processor is 'AMD EPYC' there and 'Xeon'" in text
+    assert "it took there: responses, burst: 302 µs (p50)" in text
+
+
+def test_of_very_many_neurons_the_worst_are_shown() -> None:
+    names = tuple(f"n{number}" for number in range(5000))
+    a = right()
+    error = np.linspace(1e-9, 1e-6, 5000)
+    arrays = {a.by_neuron[name]: error if name == "error_over_largest" else 1 - error for name in factory.BY_NEURON}
+    report = result_of([burst()], [a], standard=replace(factory.STANDARD, neuron_ids=names))
+    text = html_page(Source(report.result, {**report.samples, **arrays}, None))
+    assert "Of them, the 1000 that differ most are drawn" in text
+    assert ">n4999<" in text
+    assert ">n3999<" not in text
+    assert len(text.encode()) < 500_000
+
+
+def test_pictures_are_shown() -> None:
+    original = np.random.default_rng(0).uniform(-1, 1, (4, 32, 32))
+    check = GoldenCheck("openvino", None, Pictures(original, original * 0.5, original * 0.5))
+    page = page_of(result_of([burst()]), check)
     alts = [attributes["alt"] for attributes in page.all("img")]
     assert len(alts) == 12
     assert alts[0] == "original of image 1"
     assert "golden reconstruction of image 4" in alts
     assert "PSNR to the original, dB" in page.text
-    no_engine = page_of(result_of([burst()]), GoldenCheck(None, "no backend", None, Pictures(original, original, None)))
-    assert "no engine can answer on this machine. no backend" in no_engine.text
+    no_engine = page_of(result_of([burst()]), GoldenCheck(None, "no backend", Pictures(original, original, None)))
+    assert "none can answer on this machine. no backend" in no_engine.text
     assert len(no_engine.all("img")) == 8
 
 
@@ -192,6 +251,6 @@ def test_a_result_of_version_1_is_shown(tmp_path: Path) -> None:
     made, arrays = burst()
     assert made.latency is not None
     old = replace(made, latency=replace(made.latency, histogram=None))
-    text = page_of(result_of([(old, arrays)])).text
+    text = page_of(result_of([(old, arrays)], [right(science=(), by_neuron={})], standard=None)).text
     assert "Latency distributions" in text
     assert "Cannot tell." in text
