@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -15,6 +17,7 @@ from daenr_bench.comparison import Criteria, Effect, Plan
 from daenr_bench.comparison.document import State
 from daenr_bench.comparison.looks import Looks
 from daenr_bench.statistics.percentiles import LEVELS, min_samples
+from daenr_export.verification.margins import METRICS, own_margins
 
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs" / "benchmarking.md").read_text("utf-8")
@@ -57,6 +60,13 @@ def test_figures_are_those_of_the_code() -> None:
     assert (Plan().rounds, Criteria().margin, Criteria().floor_ns) == (10, 0.05, 5000)
     assert [round(at / 10, 1) for at in Looks(10).at] == [1.0, 1.5, 2.3, 3.4, 5.1]
     assert Looks(10).confidence == pytest.approx(0.99)
+
+
+def test_the_margins_are_daenrs_own() -> None:
+    (block,) = re.findall(r"```json\n(.*?)```", GUIDE, re.DOTALL)
+    assert json.loads(block) == asdict(own_margins())
+    for name in METRICS:
+        assert re.search(rf"^\| `{name}` \| .* \| [≤≥] {own_margins().of(name):g}( dB)? \|$", GUIDE, re.MULTILINE), name
 
 
 def test_the_workflow_measures_both_in_one_job() -> None:

@@ -39,6 +39,19 @@ def test_right_and_in_time_is_yes() -> None:
     assert "with 99 % confidence" in headline.detail
 
 
+def test_what_the_answers_are_worth_stands_in_the_box() -> None:
+    headline, _ = ask(result_of([burst(), paced()], [right(), right("joint")]))
+    assert _plain(headline.accuracy) == (
+        "Its answers keep their margins: each neuron’s correlation with the reference is at least 1 − 4·10⁻¹³ "
+        "(≥ 0.999); no neuron lost more than 3·10⁻⁸ of its correlation with the recording (≤ 0.005); "
+        "reconstructions lost 2·10⁻⁷ dB of PSNR (≤ 0.1); reconstructions lost no SSIM (≤ 0.005)."
+    )
+    missing = factory.finding("recorded_correlation_drop", None, "cannot tell")
+    headline, _ = ask(result_of([paced()], [right(science=(missing,))]))
+    assert headline.accuracy == "Not measured: each neuron's loss of correlation with its recorded responses."
+    assert ask(result_of([paced()], [right(science=())]))[0].accuracy == ""
+
+
 @pytest.mark.parametrize(
     ("made", "verdict", "answer", "reason"),
     [

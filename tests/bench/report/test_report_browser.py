@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import report_factory as factory
 from browser import CLIPPED, CONTRAST, OVERFLOWING, Opened
-from report_factory import burst, paced, result_of, wrong
+from report_factory import burst, paced, result_of, right, wrong
 
 from daenr_bench.report.golden import GoldenCheck, Pictures
 from daenr_bench.report.page import html_page
@@ -80,7 +80,19 @@ def test_it_works_without_scripts(open_page: Callable[..., Opened], whole: str) 
     assert page.locator("details table").first.is_visible()
 
 
+def broken_margin() -> Report:
+    """A margin that many neurons with long names break, and one that was not measured."""
+    names = tuple(f"a-neuron-with-a-long-name-{number}" for number in range(40))
+    broken = factory.finding(
+        "correlation_with_reference", 0.2, "fail", broken=names, reason=f"of neuron {names[0]} is 0.2"
+    )
+    missing = factory.finding("recorded_correlation_drop", None, "cannot tell", reason="not measured: none was given")
+    accuracy = right(science=(broken, missing), verdict="fail", problems=(f"responses: {broken.reason}",))
+    return result_of([], [accuracy, right(backend="openvino")])
+
+
 STATES: dict[str, Callable[[], Report]] = {
+    "margin": broken_margin,
     "fail": lambda: result_of([burst("joint")], [wrong()]),
     "fault": lambda: result_of([(replace(paced()[0], state="fault", problems=("died",), complete=False), paced()[1])]),
     "cannot-tell": lambda: result_of([burst()]),
@@ -97,7 +109,9 @@ def test_every_state_opens(open_page: Callable[..., Opened], state: str) -> None
     assert opened.page.evaluate(OVERFLOWING) == []
     assert opened.page.evaluate(CLIPPED) == []
     colour = opened.page.locator("#verdict").get_attribute("class")
-    assert colour == f"verdict {'fail' if state in ('fail', 'fault', 'many', 'incomplete') else 'cannot-tell'}"
+    assert (
+        colour == f"verdict {'fail' if state in ('margin', 'fail', 'fault', 'many', 'incomplete') else 'cannot-tell'}"
+    )
 
 
 def test_a_hostile_name_runs_nothing(open_page: Callable[..., Opened]) -> None:

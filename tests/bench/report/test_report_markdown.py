@@ -37,7 +37,7 @@ GOLDEN = """\
 | each neuron's loss of correlation with its recorded responses | ≤ 0.005 | ❔ cannot tell | – | \
 `not measured: no recorded responses were given` |
 | loss of PSNR of reconstructions, dB | ≤ 0.1 | ✅ pass | 2·10⁻⁷ | `joint` on `onnxruntime` |
-| loss of SSIM of reconstructions | ≤ 0.005 | ✅ pass | -3·10⁻⁹ | `joint` on `onnxruntime` |
+| loss of SSIM of reconstructions | ≤ 0.005 | ✅ pass | −3·10⁻⁹ | `joint` on `onnxruntime` |
 
 | graph | engine | right? | largest error ÷ scale | batches |
 |---|---|---|---|---|

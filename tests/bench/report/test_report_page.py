@@ -180,10 +180,10 @@ def test_twelve_engines_have_twelve_lines() -> None:
 
 
 def test_margins_come_first_and_neurons_are_shown() -> None:
-    text = page_of(result_of([burst()])).text
+    text = page_of(result_of([burst()])).text.replace("\u00a0", " ")
     assert "each neuron's correlation with the reference (≥ 0.999)" in text
     assert "1 − 4·10⁻¹³" in text
-    assert text.index("Margins (daenr’s own)") < text.index("Answers to the golden images")
+    assert text.index("Margins (daenr’s own)") < text.index("Largest error ÷ largest answer")
     assert "batch 1 batch 2 batch 3 batch 64" in text
     assert "responses: 102 neurons over 50 held-out images" in text
     assert "correlation with the recorded responses" in text
