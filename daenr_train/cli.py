@@ -12,7 +12,7 @@ import click
 from daenr_common.cli import Group, print_table
 from daenr_common.extras import require
 from daenr_common.files import atomic_file, check_output_file
-from daenr_train.spec import AUTOENCODERS, LAYERS, READOUTS, model_names
+from daenr_train.spec import AUTOENCODERS, BASELINES, LAYERS, READOUTS, model_names
 
 _PATH = click.Path(path_type=Path)
 _REGIONS = ("1", "2", "3")
@@ -40,13 +40,15 @@ def main() -> None:
 
 @main.command()
 def models() -> None:
-    """List the 51 models of the paper."""
+    """List the 51 models of the paper, and the baselines beside them."""
     trunks = {str(name): text for name, text in AUTOENCODERS.items()} | {"cnn": "none (neural-only baseline)"}
     rows: list[tuple[str, ...]] = []
     for trunk, description in trunks.items():
         names = [name for name in model_names() if name.partition("-")[0] == trunk]
         rows.extend((name, description, *_readout_of(name)) for name in names)
     print_table(["model", "autoencoder", "readout", "from layer"], rows)
+    click.echo()
+    print_table(["baseline", ""], BASELINES.items())
 
 
 def _readout_of(name: str) -> tuple[str, str]:
@@ -115,6 +117,7 @@ def fit(
     """Fit a model to a recording by the paper's procedure, and score it on the test images.
 
     Adam, until the validation error has not improved for 1000 steps; then the best weights again at half the rate.
+    The baselines klindt and lnp start from the settings of Klindt et al. 2017 instead of the defaults named here.
     Ctrl-C saves the state beside the output; --resume continues from it.
     """
     check_output_file(output, force=force)
@@ -139,6 +142,7 @@ def evaluate(checkpoint: Path, data: Path, region: str | None, json_path: Path |
     from daenr_train.checkpoint import load_checkpoint
     from daenr_train.data import open_recording
     from daenr_train.evaluate import evaluate as score
+    from daenr_train.metrics import DEFINITIONS
 
     if json_path is not None:
         check_output_file(json_path, force=force)
@@ -147,7 +151,7 @@ def evaluate(checkpoint: Path, data: Path, region: str | None, json_path: Path |
     _print_scores(scores.summary)
     if json_path is not None:
         with atomic_file(json_path) as temporary:
-            temporary.write_text(json.dumps(scores.to_json(), indent=2) + "\n")
+            temporary.write_text(json.dumps(scores.to_json() | {"definitions": DEFINITIONS}, indent=2) + "\n")
         click.echo(f"wrote {json_path}")
 
 

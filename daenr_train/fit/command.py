@@ -17,6 +17,7 @@ from daenr_train.data import open_recording
 from daenr_train.evaluate import evaluate
 from daenr_train.fit.config import TrainingConfig
 from daenr_train.fit.fitting import OnStep, fit
+from daenr_train.fit.recipes import recipe_of
 from daenr_train.spec import parse_model_name
 
 REFRESH_EVERY = 10
@@ -54,8 +55,7 @@ def run_fit(request: FitRequest, options: dict[str, Any], settings: Sequence[str
         Interrupted: the user stopped the fit; its state is in `request.state_path`.
     """
     # the name is checked before the recording is read, and completed by the recording
-    parse_model_name(request.model_name, n_neurons=1)
-    config = TrainingConfig(**(options | parse_settings(settings)))
+    config = TrainingConfig(**(recipe_of(request.model_name) | options | parse_settings(settings)))
     if request.state_path.exists() and not (request.resume or request.force):
         problem = "holds an interrupted fit, which this one would replace"
         raise OutputExistsError(request.state_path, problem, "pass --resume to go on with it, or --force")

@@ -33,7 +33,8 @@ class TrainingConfig:
         commitment: weight of its commitment term, relative to alpha (van den Oord et al. 2017: 0.25).
         readout_sparsity: weight of Σ_n ‖mask_n‖₁ ‖weights_n‖₁ (Klindt et al. 2017).
         mask_smoothness: weight of the squared Laplacian of the spatial masks.
-        filter_smoothness: weight of the squared Laplacian of the first stage's filters (Klindt et al. 2017).
+        filter_smoothness: weight of the squared Laplacian of the first stage's filters.
+        relative_smoothness: weight of the same in units of each filter's power (as in Klindt et al. 2017).
         filter_sparsity: weight of the group norm of the later stages' filters (Klindt et al. 2017).
         feature_sparsity: weight of the mean magnitude of the features read out (paper, section 3.2).
         seed: of the split, the initial weights, the order of images and the VAE's samples.
@@ -59,6 +60,7 @@ class TrainingConfig:
     readout_sparsity: float = 0.02
     mask_smoothness: float = 0.02
     filter_smoothness: float = 0.03
+    relative_smoothness: float = 0.0
     filter_sparsity: float = 0.05
     feature_sparsity: float = 0.0
     seed: int = 0

@@ -21,6 +21,7 @@ from daenr_train.fit.receptive_fields import fixed_masks
 from daenr_train.fit.state import FitState
 from daenr_train.fit.trainer import Trainer, validation_error
 from daenr_train.models import DaeNr, make_model
+from daenr_train.models.baselines import Standardise
 from daenr_train.models.latent import QuantisedLatent
 from daenr_train.models.readout import FactorizedReadout, start_from_mean
 from daenr_train.spec import ModelSpec
@@ -77,6 +78,9 @@ def fit(
 def _train(trainer: Trainer, state_path: Path | None, identity: dict[str, Any], on_step: OnStep | None) -> None:
     state, config = trainer.state, trainer.state.config
     saved_at = -math.inf
+    if not any(parameter.requires_grad for parameter in state.model.parameters()):  # the mean response has started well
+        state.validated(validation_error(trainer.validate(), config))
+        state.progress.finished = True
     with stop_on_signals() as stop:
         while not state.progress.finished:
             terms = trainer.step()
@@ -101,6 +105,8 @@ def _initial_model(recording: Recording, parts: Split, spec: ModelSpec, config: 
         _start_codebook(model, model.decoder.latent, torch.from_numpy(images[:FIRST_IMAGES]))
     if model.readout is None:
         return model
+    if isinstance(model.encoder[0], Standardise):
+        model.encoder[0].start_from(torch.from_numpy(images))
     start_from_mean(model.readout, responses.mean(0).tolist())
     if spec.readout == "fm" and isinstance(model.readout, FactorizedReadout):
         _, height, width = spec.features_shape()

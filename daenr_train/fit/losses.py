@@ -47,9 +47,12 @@ def regularisation_terms(model: DaeNr, features: Tensor, config: TrainingConfig)
         terms["readout_sparsity"] = _readout_sparsity(model)
     if config.mask_smoothness and isinstance(readout, FactorizedReadout) and readout.mask.requires_grad:
         _, height, width = model.spec.features_shape()
-        terms["mask_smoothness"] = _roughness(readout.mask.view(-1, 1, height, width))
+        terms["mask_smoothness"] = _roughness(readout.mask.view(-1, 1, height, width)).sum()
     if config.filter_smoothness:
-        terms["filter_smoothness"] = _roughness(model.filters[0])
+        terms["filter_smoothness"] = _roughness(model.filters[0]).sum()
+    if config.relative_smoothness:
+        filters = model.filters[0]
+        terms["relative_smoothness"] = (_roughness(filters) / filters.square().sum((1, 2, 3))).sum()
     if config.filter_sparsity and len(model.filters) > 1:
         terms["filter_sparsity"] = torch.stack([_group_norm(filters) for filters in model.filters[1:]]).sum()
     if config.feature_sparsity:
@@ -87,6 +90,6 @@ def _group_norm(filters: Tensor) -> Tensor:
 
 
 def _roughness(maps: Tensor) -> Tensor:
-    """Sum of the squared Laplacian of maps `(N, 1, H, W)`."""
+    """The squared Laplacian of maps `(N, 1, H, W)`, summed over each, `(N,)`."""
     kernel = _LAPLACIAN.to(maps.dtype).view(1, 1, 3, 3)
-    return F.conv2d(maps, kernel, padding=1).square().sum()
+    return F.conv2d(maps, kernel, padding=1).square().sum((1, 2, 3))

@@ -44,7 +44,7 @@ def normalised_noise_power(test_responses: ArrayLike) -> Float64Array:
     Raises:
         RecordingError: the shape is not (R, I, M).
     """
-    return _ratio(noise_variance(test_responses), total_variance(test_responses))
+    return ratio(noise_variance(test_responses), total_variance(test_responses))
 
 
 def fraction_explainable(test_responses: ArrayLike) -> Float64Array:
@@ -80,7 +80,20 @@ def signal_power(test_responses: ArrayLike) -> Float64Array:
         return np.full(responses.shape[2], np.nan)
     covariances, n_images = (np.stack(parts) for parts in zip(*pairs, strict=True))
     weights = np.where(np.isnan(covariances), 0, n_images)
-    return _ratio((np.nan_to_num(covariances) * weights).sum(0), weights.sum(0))
+    return ratio((np.nan_to_num(covariances) * weights).sum(0), weights.sum(0))
+
+
+def noise_power(test_responses: ArrayLike) -> Float64Array:
+    """The variance over images of a single repeat, averaged over repeats, less the signal power.
+
+    Sahani & Linden 2003; the expected noise variance, and so the same as `noise_variance` but for the estimator.
+
+    Raises:
+        RecordingError: the shape is not (R, I, M).
+    """
+    responses = as_repeats(test_responses)
+    of_repeats = _nan_mean(np.stack([_nan_variance(repeat) for repeat in responses]), axis=0)
+    return of_repeats - signal_power(responses)
 
 
 def cc_max(test_responses: ArrayLike) -> Float64Array:
@@ -95,8 +108,7 @@ def cc_max(test_responses: ArrayLike) -> Float64Array:
     """
     responses = as_repeats(test_responses)
     power = signal_power(responses)
-    ratio = _ratio(np.maximum(power, 0), _nan_variance(average(responses)))
-    return np.asarray(np.sqrt(ratio))
+    return np.asarray(np.sqrt(ratio(np.maximum(power, 0), _nan_variance(average(responses)))))
 
 
 def oracle_jackknife(test_responses: ArrayLike) -> Float64Array:
@@ -123,6 +135,33 @@ def oracle_jackknife_per_repeat(test_responses: ArrayLike) -> Float64Array:
     responses = as_repeats(test_responses)
     others = _average_of_others(responses)
     return _nan_mean(np.stack([pearson(o, r) for o, r in zip(others, responses, strict=True)]), axis=0)
+
+
+def oracle_conservative(test_responses: ArrayLike) -> Float64Array:
+    """√(V / (V + N)): V the variance of the averages over images, N the noise variance, both not corrected for size.
+
+    The `oracle_corr_conservative` of neuralpredictors, which says of it that it overestimates the correlation of single
+    trials with the true expected response; V still holds noise.
+
+    Raises:
+        RecordingError: the shape is not (R, I, M).
+    """
+    responses = as_repeats(test_responses)
+    noise = _nan_mean(_nan_variance(responses, biased=True), axis=0)
+    of_averages = _nan_variance(average(responses), biased=True)
+    return np.asarray(np.sqrt(ratio(of_averages, of_averages + noise)))
+
+
+def snr_neuralpredictors(test_responses: ArrayLike) -> Float64Array:
+    """Signal-to-noise ratio after Anscombe's transform 2 √(s + 3/8), which gives Poisson noise a variance of 1.
+
+    The `snr` of neuralpredictors: variance over images of the averages (divided by I), over the noise variance.
+
+    Raises:
+        RecordingError: the shape is not (R, I, M).
+    """
+    responses = 2 * np.sqrt(as_repeats(test_responses) + 3 / 8)
+    return ratio(_nan_variance(average(responses), biased=True), noise_variance(responses))
 
 
 def as_repeats(test_responses: ArrayLike) -> Float64Array:
@@ -155,7 +194,7 @@ def pearson(a: Float64Array, b: Float64Array) -> Float64Array:
     """
     missing = np.isnan(a) | np.isnan(b)
     a, b = _centred(np.where(missing, np.nan, a)), _centred(np.where(missing, np.nan, b))
-    return np.clip(_ratio(np.nansum(a * b, axis=0), np.sqrt(np.nansum(a**2, axis=0) * np.nansum(b**2, axis=0))), -1, 1)
+    return np.clip(ratio(np.nansum(a * b, axis=0), np.sqrt(np.nansum(a**2, axis=0) * np.nansum(b**2, axis=0))), -1, 1)
 
 
 def is_constant(values: Float64Array) -> NDArray[np.bool_]:
@@ -174,18 +213,18 @@ def _centred(values: Float64Array) -> Float64Array:
 def _average_of_others(responses: Float64Array) -> Float64Array:
     present = ~np.isnan(responses)
     others = present.sum(axis=0) - present
-    return _ratio(np.nansum(responses, axis=0) - np.nan_to_num(responses), np.where(present, others, 0))
+    return ratio(np.nansum(responses, axis=0) - np.nan_to_num(responses), np.where(present, others, 0))
 
 
 def _nan_mean(values: Float64Array, axis: int) -> Float64Array:
-    return _ratio(np.nansum(values, axis=axis), (~np.isnan(values)).sum(axis=axis))
+    return ratio(np.nansum(values, axis=axis), (~np.isnan(values)).sum(axis=axis))
 
 
-def _nan_variance(values: Float64Array) -> Float64Array:
-    """Unbiased variance over the first axis, NaN where fewer than two values are left."""
+def _nan_variance(values: Float64Array, *, biased: bool = False) -> Float64Array:
+    """Variance over the first axis, unbiased unless asked otherwise; NaN where fewer than two values are left."""
     n_values = (~np.isnan(values)).sum(axis=0)
     squares = np.nansum((values - _nan_mean(values, axis=0)) ** 2, axis=0)
-    return _ratio(squares, np.maximum(n_values - 1, 0))
+    return ratio(squares, np.where(n_values < 2, 0, n_values if biased else n_values - 1))
 
 
 def _nan_covariance(a: Float64Array, b: Float64Array) -> tuple[Float64Array, Float64Array]:
@@ -194,10 +233,10 @@ def _nan_covariance(a: Float64Array, b: Float64Array) -> tuple[Float64Array, Flo
     a, b = np.where(missing, np.nan, a), np.where(missing, np.nan, b)
     n_rows = (~missing).sum(axis=0)
     products = np.nansum((a - _nan_mean(a, axis=0)) * (b - _nan_mean(b, axis=0)), axis=0)
-    return _ratio(products, np.maximum(n_rows - 1, 0)), n_rows.astype(np.float64)
+    return ratio(products, np.maximum(n_rows - 1, 0)), n_rows.astype(np.float64)
 
 
-def _ratio(numerator: NDArray[np.generic], denominator: NDArray[np.generic]) -> Float64Array:
+def ratio(numerator: NDArray[np.generic], denominator: NDArray[np.generic]) -> Float64Array:
     """The quotient, NaN where the denominator is zero or unknown."""
     bottom = np.asarray(denominator, dtype=np.float64)
     defined = np.isfinite(bottom) & (bottom != 0)

@@ -1,8 +1,7 @@
 """How well predicted responses ŝ agree with recorded ones, per neuron.
 
 Predictions are (I, M): one per test image and neuron. Test responses are (R, I, M): repeats, images, neurons, NaN
-where a repeat is missing. The explained-variance metrics carry their definition in their name, because the
-definitions in use differ by a factor of two on the same predictions.
+where a repeat is missing. Explained variance is in `explained`, all metrics together in `definitions`.
 """
 
 from __future__ import annotations
@@ -13,13 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from daenr_common.errors import RecordingError
 from daenr_train.metrics import ceilings
 from daenr_train.metrics.ceilings import Float64Array
-from daenr_train.metrics.scores import NeuronScores, ResponseScores
+from daenr_train.metrics.scores import NeuronScores
 
 LOG_EPSILON = 1e-5
 """Added to ŝ inside the logarithm of the Poisson loss, as by Klindt et al. 2017."""
-
-FEV_THRESHOLD = 0.15
-"""Sensorium scores only neurons with at least this fraction of explainable variance."""
 
 
 def poisson_loss(predicted: ArrayLike, responses: ArrayLike) -> float:
@@ -52,7 +48,7 @@ def poisson_loss_per_neuron(predicted: ArrayLike, test_responses: ArrayLike) -> 
     Raises:
         RecordingError: the shapes do not fit, or a prediction is negative.
     """
-    prediction, responses = _checked(predicted, test_responses)
+    prediction, responses = checked(predicted, test_responses)
     _not_negative(prediction)
     average = ceilings.average(responses)
     weights = (~np.isnan(responses)).sum(axis=0)
@@ -68,10 +64,10 @@ def correlation_single_trial(predicted: ArrayLike, test_responses: ArrayLike) ->
     Raises:
         RecordingError: the shapes do not fit.
     """
-    prediction, responses = _checked(predicted, test_responses)
+    prediction, responses = checked(predicted, test_responses)
     n_neurons = responses.shape[2]
     trials = responses.reshape(-1, n_neurons)
-    return _scored(ceilings.pearson(np.tile(prediction, (len(responses), 1)), trials), prediction, responses)
+    return scored(ceilings.pearson(np.tile(prediction, (len(responses), 1)), trials), prediction, responses)
 
 
 def correlation_to_average(predicted: ArrayLike, test_responses: ArrayLike) -> NeuronScores:
@@ -80,8 +76,8 @@ def correlation_to_average(predicted: ArrayLike, test_responses: ArrayLike) -> N
     Raises:
         RecordingError: the shapes do not fit.
     """
-    prediction, responses = _checked(predicted, test_responses)
-    return _scored(ceilings.pearson(prediction, ceilings.average(responses)), prediction, responses)
+    prediction, responses = checked(predicted, test_responses)
+    return scored(ceilings.pearson(prediction, ceilings.average(responses)), prediction, responses)
 
 
 def correlation_normalised(predicted: ArrayLike, test_responses: ArrayLike) -> NeuronScores:
@@ -90,88 +86,19 @@ def correlation_normalised(predicted: ArrayLike, test_responses: ArrayLike) -> N
     Raises:
         RecordingError: the shapes do not fit.
     """
-    prediction, responses = _checked(predicted, test_responses)
+    prediction, responses = checked(predicted, test_responses)
     absolute = ceilings.pearson(prediction, ceilings.average(responses))
     ceiling = ceilings.cc_max(responses)
     has_signal = np.nan_to_num(ceiling) > 0
-    return _scored(np.where(has_signal, absolute / np.where(has_signal, ceiling, 1), np.nan), prediction, responses)
+    return scored(np.where(has_signal, absolute / np.where(has_signal, ceiling, 1), np.nan), prediction, responses)
 
 
-def feve_sensorium(predicted: ArrayLike, test_responses: ArrayLike, threshold: float = FEV_THRESHOLD) -> NeuronScores:
-    """Fraction of explainable variance explained, as Sensorium 2022 defines it (Cadena et al. 2019), not clipped.
-
-    1 - (mean squared error over single trials - noise variance) / (total variance - noise variance), for neurons
-    whose fraction of explainable variance is at least the threshold; the others are excluded.
+def checked(predicted: ArrayLike, test_responses: ArrayLike) -> tuple[Float64Array, Float64Array]:
+    """Predictions (I, M) and test responses (R, I, M) as float64.
 
     Raises:
-        RecordingError: the shapes do not fit.
+        RecordingError: the shapes do not fit, or a prediction is not finite.
     """
-    prediction, responses = _checked(predicted, test_responses)
-    noise, total = ceilings.noise_variance(responses), ceilings.total_variance(responses)
-    error = _mean_over_trials((responses - prediction) ** 2)
-    kept = np.nan_to_num(ceilings.fraction_explainable(responses), nan=-1.0) >= max(threshold, np.finfo(float).tiny)
-    explainable = np.where(kept, total - noise, 1)
-    return _scored(np.where(kept, 1 - (error - noise) / explainable, np.nan), prediction, responses, constant_ok=True)
-
-
-def feve_klindt(predicted: ArrayLike, test_responses: ArrayLike) -> NeuronScores:
-    """Explainable variance explained on repeat averages (the `eve` of Klindt et al. 2017), not clipped.
-
-    (V - E) / (V - N): V the variance over images of the averaged response, E the mean squared error to it, N the
-    noise variance left in the average. Neurons with V ≤ N have no explainable variance and are excluded.
-
-    Raises:
-        RecordingError: the shapes do not fit.
-    """
-    prediction, responses = _checked(predicted, test_responses)
-    average = ceilings.average(responses)
-    total = ceilings.total_variance(average[None])
-    n_repeats = (~np.isnan(responses)).sum(axis=0, dtype=np.float64)
-    n_repeats[n_repeats == 0] = np.nan
-    noise = ceilings.noise_variance(responses) * _mean_over_trials((1 / n_repeats)[None])
-    error = _mean_over_trials(((average - prediction) ** 2)[None])
-    kept = np.nan_to_num(total - noise, nan=-1.0) > 0
-    explained = np.where(kept, (total - error) / np.where(kept, total - noise, 1), np.nan)
-    return _scored(explained, prediction, responses, constant_ok=True)
-
-
-def score_responses(predicted: ArrayLike, test_responses: ArrayLike) -> ResponseScores:
-    """All metrics of one model on one test set, and the ceilings that belong to the test set.
-
-    Args:
-        predicted: (I, M) predicted responses, ≥ 0.
-        test_responses: (R, I, M), NaN where a repeat is missing.
-
-    Returns:
-        Scores by metric; `.summary()` is ready for JSON, `.per_neuron()` gives the arrays. The keys `cc_max`,
-        `normalised_noise_power`, `fev`, `signal_power` and both `oracle_jackknife`s do not depend on predictions.
-
-    Raises:
-        RecordingError: the shapes do not fit, or a prediction is negative or not finite.
-    """
-    responses = ceilings.as_repeats(test_responses)
-    scores = ResponseScores(
-        correlation_to_average=correlation_to_average(predicted, responses),
-        correlation_single_trial=correlation_single_trial(predicted, responses),
-        correlation_normalised=correlation_normalised(predicted, responses),
-        feve_sensorium=feve_sensorium(predicted, responses),
-        feve_klindt=feve_klindt(predicted, responses),
-        poisson_loss=poisson_loss_per_neuron(predicted, responses),
-    )
-    ceilings_by_name = {
-        "cc_max": ceilings.cc_max,
-        "fev": ceilings.fraction_explainable,
-        "normalised_noise_power": ceilings.normalised_noise_power,
-        "signal_power": ceilings.signal_power,
-        "oracle_jackknife": ceilings.oracle_jackknife,
-        "oracle_jackknife_per_repeat": ceilings.oracle_jackknife_per_repeat,
-    }
-    for name, ceiling in ceilings_by_name.items():
-        scores[name] = _scored(ceiling(responses), None, responses)
-    return scores
-
-
-def _checked(predicted: ArrayLike, test_responses: ArrayLike) -> tuple[Float64Array, Float64Array]:
     responses = ceilings.as_repeats(test_responses)
     prediction = np.asarray(predicted, dtype=np.float64)
     if prediction.shape != responses.shape[1:]:
@@ -189,12 +116,12 @@ def _not_negative(prediction: Float64Array) -> None:
         raise RecordingError("predicted", "holds negative responses", "predict rates ≥ 0, e.g. through a softplus")
 
 
-def _mean_over_trials(values: Float64Array) -> Float64Array:
+def mean_over_trials(values: Float64Array) -> Float64Array:
     """Mean over repeats and images, (M,) for (R, I, M), leaving missing repeats out."""
     return np.asarray(ceilings.average(values.reshape(-1, 1, values.shape[-1]))[0])
 
 
-def _scored(
+def scored(
     per_neuron: Float64Array, prediction: Float64Array | None, responses: Float64Array, *, constant_ok: bool = False
 ) -> NeuronScores:
     """Give NaN to silent and constant neurons and count them.

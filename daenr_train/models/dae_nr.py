@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from daenr_train.models.baselines import make_encoder
 from daenr_train.models.encoder import decoder_stages, encoder_stages
 from daenr_train.models.latent import LATENTS, Latent, LossTerms
-from daenr_train.models.readout import make_readout
+from daenr_train.models.readout import FullyConnectedReadout, make_readout
 from daenr_train.spec import ModelSpec
 
 
@@ -32,18 +33,20 @@ class Output:
 
 
 class DaeNr(nn.Module):
-    """One of the 51 models: an encoder up to `h_i`, and a decoder, a readout or both behind it (paper, section 3.1)."""
+    """A model: an encoder up to `h_i`, and a decoder, a readout or both behind it (paper, section 3.1)."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.encoder = encoder_stages(spec, 1, spec.layer)
+        self.encoder = make_encoder(spec)
         self.decoder = Decoder(spec) if spec.autoencoder else None
         self.readout = make_readout(spec) if spec.readout else None
 
     @property
     def filters(self) -> list[Tensor]:
-        """The convolution filters of the encoder's stages, each `(C_out, C_in, K, K)`."""
+        """The filters of the encoder's stages, or those that read the pixels, each `(C_out, C_in, K, K)`."""
+        if self.spec.layer == 0 and isinstance(self.readout, FullyConnectedReadout):
+            return [self.readout.dense.weight.view(-1, *self.spec.features_shape())]
         return [module.weight for module in self.encoder.modules() if isinstance(module, nn.Conv2d)]
 
     def forward(self, images: Tensor) -> Output:

@@ -58,12 +58,17 @@ class FactorizedReadout(nn.Module):
 
 
 class FullyConnectedReadout(nn.Module):
-    """One dense layer from all features to all neurons, followed by softplus (McIntosh et al. 2016)."""
+    """One dense layer from all features to all neurons, followed by softplus (McIntosh et al. 2016).
+
+    On pixels it is the linear stage of the linear-nonlinear Poisson model, and is followed by an exponential, with
+    which the Poisson loss is convex.
+    """
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         channels, height, width = spec.features_shape()
         self.dense = nn.Linear(channels * height * width, spec.n_neurons)
+        self.exponential = spec.layer == 0
 
     @property
     def bias(self) -> Tensor:
@@ -72,11 +77,14 @@ class FullyConnectedReadout(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features `(B, C, H, W)` to responses `(B, M)`."""
-        return F.softplus(self.dense(features.flatten(1)))
+        drive = self.dense(features.flatten(1))
+        return drive.exp() if self.exponential else F.softplus(drive)
 
 
 def make_readout(spec: ModelSpec) -> FactorizedReadout | FullyConnectedReadout:
     """The readout of a spec; a fixed mask is uniform until the fit sets it from the recording."""
+    if spec.baseline:
+        return _baseline_readout(spec)
     if spec.readout == "fc":
         return FullyConnectedReadout(spec)
     _, height, width = spec.features_shape()
@@ -85,7 +93,28 @@ def make_readout(spec: ModelSpec) -> FactorizedReadout | FullyConnectedReadout:
 
 
 @torch.no_grad()
+def _baseline_readout(spec: ModelSpec) -> FactorizedReadout | FullyConnectedReadout:
+    """A readout that starts as in the code of Klindt et al. 2017; that of `mean` has no filters and does not learn."""
+    if spec.readout == "fr":
+        readout = FactorizedReadout(spec)
+        readout.mask = truncated_normal(readout.mask)
+        readout.weights = truncated_normal(readout.weights)
+        return readout
+    dense = FullyConnectedReadout(spec)
+    truncated_normal(dense.dense.weight)
+    if spec.baseline == "mean":
+        dense.requires_grad_(False).dense.weight.zero_()
+    return dense
+
+
+def truncated_normal(weights: Tensor) -> Tensor:
+    """Fill with normal values of SD 0.01, none beyond two of them, as Klindt et al. 2017 start all their weights."""
+    return nn.init.trunc_normal_(weights, std=0.01, a=-0.02, b=0.02)
+
+
+@torch.no_grad()
 def start_from_mean(readout: FactorizedReadout | FullyConnectedReadout, mean_responses: Sequence[float]) -> None:
-    """Set the bias to the inverse softplus of each neuron's mean response `(M,)`, so that training starts there."""
+    """Set the bias so that training starts from each neuron's mean response `(M,)`: to its inverse softplus, or log."""
     mean = torch.as_tensor(mean_responses, dtype=readout.bias.dtype).clamp_min(1e-3)
-    readout.bias.copy_(mean + torch.log(-torch.expm1(-mean)))
+    exponential = isinstance(readout, FullyConnectedReadout) and readout.exponential
+    readout.bias.copy_(mean.log() if exponential else mean + torch.log(-torch.expm1(-mean)))

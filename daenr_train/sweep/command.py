@@ -12,6 +12,7 @@ from daenr_common.errors import SpecError
 from daenr_train.data import Recording, open_recording, simulate
 from daenr_train.fit.config import PROCESSORS, TrainingConfig
 from daenr_train.fit.interruption import stop_on_signals
+from daenr_train.fit.recipes import recipe_of
 from daenr_train.sweep.code_version import code_version
 from daenr_train.sweep.driver import Driver, Options
 from daenr_train.sweep.engine import Engine
@@ -111,9 +112,16 @@ def _configurations(grid: Grid, settings: Mapping[str, Any]) -> dict[str, dict[s
     """The training configuration of each model, as plain values; the seed is the cell's."""
     models = dict.fromkeys(model for block in grid.blocks for model in block.models)
     # one thread: two fits on one thread each get more done than one after the other on two
-    common = {"threads": 1} | dict(grid.settings)
     return {
-        model: TrainingConfig(**(common | dict(grid.model_settings.get(model, {})) | dict(settings))).to_json()
+        model: TrainingConfig(
+            **{
+                "threads": 1,
+                **recipe_of(model),
+                **grid.settings,
+                **grid.model_settings.get(model, {}),
+                **settings,
+            }
+        ).to_json()
         for model in models
     }
 

@@ -23,6 +23,9 @@ def random_model(name: str, n_neurons: int = 11) -> DaeNr:
     """Weights drawn at random; batch norm with statistics of its own; responses that vary from image to image."""
     model = make_model(parse_model_name(name, n_neurons=n_neurons), 0).eval()
     generator = torch.Generator().manual_seed(1)
+    if model.spec.baseline:  # they start from weights too small to show a difference between images
+        for filters in model.filters:
+            filters.normal_(0, filters[0].numel() ** -0.5, generator=generator)
     for norm in (module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)):
         norm.running_mean.normal_(0, 0.3, generator=generator)
         norm.running_var.uniform_(0.5, 2, generator=generator)

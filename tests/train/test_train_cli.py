@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from daenr_train.checkpoint import load_checkpoint
 from daenr_train.cli import main
 from daenr_train.data import write_npz
-from daenr_train.spec import model_names
+from daenr_train.metrics import DEFINITIONS
+from daenr_train.spec import BASELINES, model_names
 
 QUICK = ["--max-steps", "6", "--batch-size", "32", "--threads", "1"]
 
@@ -47,9 +48,11 @@ def assert_one_line(result, *fragments):
 def test_models_are_listed(run):
     result = run("models")
     assert result.exit_code == 0
-    assert [line.split()[0] for line in result.stdout.splitlines()[2:]] == sorted(
+    paper, _, baselines = result.stdout.partition("\n\n")
+    assert [line.split()[0] for line in paper.splitlines()[2:]] == sorted(
         model_names(), key=lambda name: (["cae", "vae", "vqvae", "cnn"].index(name.split("-")[0]), 0)
     )
+    assert [line.split()[0] for line in baselines.splitlines()[2:]] == list(BASELINES)
 
 
 def test_fit_and_evaluate(run, data, tmp_path):
@@ -68,6 +71,7 @@ def test_fit_and_evaluate(run, data, tmp_path):
     assert scores["images"] == checkpoint.metrics["images"]
     assert len(scores["per_neuron"]["correlation_to_average"]) == 12
     assert scores["neuron_ids"] == list(checkpoint.neuron_ids)
+    assert set(scores["definitions"]) == set(DEFINITIONS) == set(scores["responses"])
 
 
 def test_an_interrupted_fit_is_resumed_from_the_command_line(data, tmp_path):

@@ -1,4 +1,7 @@
-"""Every model of the paper, every graph, every kind of batch: what is exported is what PyTorch computes in float64."""
+"""Every model of the paper, and the baselines that answer to images; every graph, every kind of batch.
+
+What is exported is what PyTorch computes in float64.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ class Made:
         return runs
 
 
-@pytest.fixture(scope="module", params=model_names())
+@pytest.fixture(scope="module", params=[*model_names(), "klindt", "lnp"])
 def made(request):
     model = random_model(request.param, n_neurons=103)
     return Made(request.param, make_graphs(model, half=True), Golden(make_golden(model, images(64))))

@@ -112,3 +112,16 @@ def test_a_region_twice_is_named(run, tmp_path):
     result = run()
     assert result.exit_code == 2
     assert "regions: 1 and region1 are the same region; name it once" in result.stderr
+
+
+def test_baselines_are_swept_with_their_own_recipes(run, tmp_path):
+    (tmp_path / "grid.toml").write_text('models = ["lnp", "mean", "cnn-fr2"]\nregions = [1]\nseeds = 1\n')
+    assert run("--max-steps", "2").exit_code == 0
+    runs = {entry.cell.model: entry.entry for entry in read_results(tmp_path / "r").runs}
+    assert {model: entry["training"]["batch_size"] for model, entry in runs.items()} == {
+        "lnp": 256,
+        "mean": 64,
+        "cnn-fr2": 64,
+    }
+    assert {model: entry["fit"]["steps"] for model, entry in runs.items()} == {"lnp": 2, "mean": 0, "cnn-fr2": 2}
+    assert runs["mean"]["n_insignificant"] == 12
