@@ -75,6 +75,18 @@ def fit(
     return _checkpoint(state, recording, parts)
 
 
+def fit_or_go_on(
+    recording: Recording, spec: ModelSpec, config: TrainingConfig, state_path: Path | None, on_step: OnStep | None
+) -> Checkpoint:
+    """As `fit`, from the state if there is a usable one, else from the start; the result is the same."""
+    if state_path is not None and state_path.exists():
+        try:
+            return fit(recording, spec, config, state_path=state_path, resume=True, on_step=on_step)
+        except CheckpointError:  # damaged, of another fit, or its fit was killed after the last step
+            state_path.unlink()
+    return fit(recording, spec, config, state_path=state_path, on_step=on_step)
+
+
 def _train(trainer: Trainer, state_path: Path | None, identity: dict[str, Any], on_step: OnStep | None) -> None:
     state, config = trainer.state, trainer.state.config
     saved_at = -math.inf

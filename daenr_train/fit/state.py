@@ -41,6 +41,10 @@ class Progress:
     finished: bool = False
 
 
+class DivergedError(DaenrError):
+    """The validation error of a fit is no number any more."""
+
+
 class FitState:
     """Model, optimiser and progress of one fit.
 
@@ -58,12 +62,12 @@ class FitState:
         """Take note of a validation loss, and end the round or the fit when it has stopped improving.
 
         Raises:
-            DaenrError: the loss is not finite: the fit has diverged.
+            DivergedError: the loss is not finite.
         """
         progress = self.progress
         if not math.isfinite(loss):
             problem = f"has diverged: the validation error is {loss} after {progress.step} steps"
-            raise DaenrError("the fit", problem, "lower the learning rate, e.g. --set learning_rate=0.0003")
+            raise DivergedError("the fit", problem, "lower the learning rate, e.g. --set learning_rate=0.0003")
         if loss < progress.best_loss:
             progress.best_loss, progress.best_step = loss, progress.step
             self.best_weights = _copied(self.model.state_dict())

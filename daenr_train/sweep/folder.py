@@ -167,7 +167,7 @@ def open_folder(path: Path, plan: Plan, *, resume: bool) -> Iterator[SweepFolder
     present = sorted(p.name for p in path.iterdir() if not p.name.startswith(".")) if path.exists() else []
     if present and PLAN not in present:
         raise OutputExistsError(path, f"holds files that are not of a sweep ({present[0]})", "choose another --output")
-    with _locked(path):
+    with locked(path, "sweep"):
         if (path / PLAN).exists():
             if not resume:
                 raise OutputExistsError(path, "holds a sweep", "pass --resume to go on with it, or another --output")
@@ -177,8 +177,16 @@ def open_folder(path: Path, plan: Plan, *, resume: bool) -> Iterator[SweepFolder
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the system gives back when this process dies."""
+def locked(path: Path, user: str) -> Iterator[None]:
+    """Make a folder and hold its lock, which the system gives back when this process dies.
+
+    Args:
+        path: the folder.
+        user: what uses it, for the message: `sweep`, `search`.
+
+    Raises:
+        DaenrError: another process holds the lock, or the folder cannot be written.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
         handle = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
@@ -189,7 +197,7 @@ def _locked(path: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as error:
-        problem = "is in use by another sweep"
+        problem = f"is in use by another {user}"
         raise DaenrError(path, problem, "wait until it has ended, or choose another --output") from error
     finally:
         os.close(handle)

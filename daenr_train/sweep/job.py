@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from daenr_common.errors import CheckpointError, DaenrError, Interrupted
+from daenr_common.errors import DaenrError, Interrupted
 from daenr_train.checkpoint import Checkpoint, save_checkpoint
 from daenr_train.data.recording import Recording
 from daenr_train.evaluate import Evaluation, evaluate, predict
 from daenr_train.fit.config import TrainingConfig
 from daenr_train.fit.determinism import deterministic_torch
-from daenr_train.fit.fitting import fit
+from daenr_train.fit.fitting import fit_or_go_on
 from daenr_train.metrics.scores import number_or_none
 from daenr_train.sweep.code_version import code_version
 from daenr_train.sweep.memory import peak_memory_mib, reset_peak_memory
@@ -140,15 +140,9 @@ def _fit_and_score(job: Job, digest: str, recording: Recording) -> Outcome:
 
 
 def _fit(state_path: Path, recording: Recording, spec: Any, config: TrainingConfig, clock: _Clock) -> Checkpoint:
-    """Go on from the state if there is a usable one, else from the start; the result is the same."""
     path = state_path if state_path.parent.is_dir() else None  # a node of a cluster may not see the driver's disk
     with clock.measuring("fit_seconds"):
-        if path is not None and path.exists():
-            try:
-                return fit(recording, spec, config, state_path=path, resume=True, on_step=clock.on_step)
-            except CheckpointError:  # damaged, or its fit was killed after the last step
-                path.unlink()
-        return fit(recording, spec, config, state_path=path, on_step=clock.on_step)
+        return fit_or_go_on(recording, spec, config, path, clock.on_step)
 
 
 class _Clock:
