@@ -193,6 +193,44 @@ def sweep(
     sys.exit(sweep_from_options({k: v for k, v in given.items() if v is not None}, settings, options))
 
 
+@main.command()
+@click.option("--model", "model_name", required=True, metavar="NAME", help="One of `daenr-train models`, e.g. cae-fr2.")
+@click.option("--data", type=_PATH, required=True, help="A recording; its test responses are not looked at.")
+@click.option("--region", help="Which region, where the data hold several.")
+@click.option(
+    "--trials", "n_trials", type=click.IntRange(min=1), required=True, help="How many, earlier ones included."
+)
+@click.option("--output", type=_PATH, required=True, help="Folder for trials.csv, best.toml and search.db.")
+@click.option(
+    "--objective", type=click.Choice(["responses", "images"]), help="Poisson loss or squared error [responses]."
+)
+@click.option("--search", "ranges", multiple=True, metavar="NAME=LOW:HIGH", help="Search this, not the usual settings.")
+@click.option("--max-steps", type=click.IntRange(min=1), help="Stop each fit after this many steps.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Images in a step.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of the draws and of each fit (default 0).")
+@click.option("--threads", type=click.IntRange(min=1), help="Processor threads (default 2, where there are two).")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other field of TrainingConfig.")
+@click.option("--resume", is_flag=True, help="Go on with the search that the folder holds, or add trials to it.")
+def search(
+    settings: tuple[str, ...],
+    max_steps: int | None,
+    batch_size: int | None,
+    seed: int | None,
+    threads: int | None,
+    **options: Any,
+) -> None:
+    """Search α, β and the regularisers with Optuna, by the validation images alone.
+
+    Trials that do worse than half of the others are stopped early. The best settings are written as a grid:
+    `daenr-train sweep --grid DIR/best.toml`. Ctrl-C saves the trial at hand; --resume goes on with it.
+    """
+    require("torch", extra="train", purpose="fitting models")
+    from daenr_train.search.cli import search_from_options
+
+    given = {"max_steps": max_steps, "batch_size": batch_size, "seed": seed, "threads": threads}
+    search_from_options({k: v for k, v in given.items() if v is not None}, settings, options)
+
+
 def _print_scores(metrics: dict[str, Any]) -> None:
     """One line a metric: the mean over images or neurons, and how many of them could be scored."""
     rows: list[tuple[str, str, str]] = []

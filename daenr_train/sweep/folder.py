@@ -161,32 +161,44 @@ def open_folder(path: Path, plan: Plan, *, resume: bool) -> Iterator[SweepFolder
         OutputExistsError: it holds a sweep and `resume` is false, or one that the plan contradicts, or something else.
         DaenrError: another sweep is running in it, or it cannot be written.
     """
-    if path.exists() and not path.is_dir():
-        raise OutputExistsError(path, "is not a folder", "choose another --output")
-    check_writable(path / PLAN)
-    present = sorted(p.name for p in path.iterdir() if not p.name.startswith(".")) if path.exists() else []
-    if present and PLAN not in present:
-        raise OutputExistsError(path, f"holds files that are not of a sweep ({present[0]})", "choose another --output")
-    with locked(path, "sweep"):
-        if (path / PLAN).exists():
-            if not resume:
-                raise OutputExistsError(path, "holds a sweep", "pass --resume to go on with it, or another --output")
+    with claimed(path, PLAN, "sweep", resume=resume) as holds_one:
+        if holds_one:
             plan = read_plan(path).extended(plan, path)
         write_json(path / PLAN, encode(plan))
         yield SweepFolder(path, plan)
 
 
 @contextmanager
-def locked(path: Path, user: str) -> Iterator[None]:
-    """Make a folder and hold its lock, which the system gives back when this process dies.
+def claimed(path: Path, plan: str, user: str, *, resume: bool) -> Iterator[bool]:
+    """Make a folder, or take hold of one of the same kind; tells whether it holds something to go on with.
 
     Args:
         path: the folder.
-        user: what uses it, for the message: `sweep`, `search`.
+        plan: the file that marks a folder of this kind.
+        user: what uses it, for the messages: `sweep`, `search`.
+        resume: whether to go on with what it holds.
 
     Raises:
-        DaenrError: another process holds the lock, or the folder cannot be written.
+        OutputExistsError: it is no such folder, or holds something and `resume` is false.
+        DaenrError: another process uses it, or it cannot be written.
     """
+    if path.exists() and not path.is_dir():
+        raise OutputExistsError(path, "is not a folder", "choose another --output")
+    check_writable(path / plan)
+    present = sorted(p.name for p in path.iterdir() if not p.name.startswith(".")) if path.exists() else []
+    if present and plan not in present:
+        problem = f"holds files that are not of a {user} ({present[0]})"
+        raise OutputExistsError(path, problem, "choose another --output")
+    with _locked(path, user):
+        holds_one = (path / plan).exists()
+        if holds_one and not resume:
+            raise OutputExistsError(path, f"holds a {user}", "pass --resume to go on with it, or another --output")
+        yield holds_one
+
+
+@contextmanager
+def _locked(path: Path, user: str) -> Iterator[None]:
+    """Hold a folder's lock, which the system gives back when this process dies."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         handle = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
