@@ -231,18 +231,70 @@ def search(
     search_from_options({k: v for k, v in given.items() if v is not None}, settings, options)
 
 
-def _print_scores(metrics: dict[str, Any]) -> None:
+@main.command()
+@click.option("--checkpoint", type=_PATH, required=True, help="Of a model with a readout.")
+@click.option(
+    "--neuron", "neurons", type=int, multiple=True, required=True, help="Its position, from 0; several times."
+)
+@click.option("--output", type=_PATH, required=True, help="Folder for stimuli.npz, stimuli.json, contact_sheet.png.")
+@click.option(
+    "--space", "spaces", type=click.Choice(["pixel", "latent"]), multiple=True, help="Default: all there are."
+)
+@click.option("--contrast", type=float, default=0.1, show_default=True, help="Standard deviation of the pixels.")
+@click.option("--mean", type=float, help="Mean grey, -1 to 1 (default: that of the model's held-out images).")
+@click.option("--steps", type=click.IntRange(min=1), default=200, show_default=True, help="Of gradient ascent.")
+@click.option("--starts", type=click.IntRange(min=1), default=4, show_default=True, help="The best one counts.")
+@click.option(
+    "--smoothing", type=float, default=1.0, show_default=True, help="Of the gradient, SD in pixels; 0 for none."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the starting points.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Processor threads.")
+@click.option("--force", is_flag=True, help="Replace a folder that exists.")
+def stimuli(steps: int, starts: int, smoothing: float, seed: int, **options: Any) -> None:
+    """Search the images that excite neurons most, as a fitted model predicts.
+
+    All images have the same mean and contrast. They are searched among all images (pixel), and among those that the
+    decoder can draw (latent); `natural` is the best of the model's held-out images, for comparison.
+    """
+    require("torch", extra="train", purpose="searching images")
+    from daenr_train.stimuli.ascent import Climb
+    from daenr_train.stimuli.cli import stimuli_from_request
+    from daenr_train.stimuli.command import StimuliRequest
+
+    stimuli_from_request(StimuliRequest(**options, climb=Climb(steps, starts, smoothing, seed)))
+
+
+@main.command()
+@click.option("--data", type=_PATH, required=True, help="A recording.")
+@click.option("--region", help="Which region, where the data hold several.")
+def ceilings(data: Path, region: str | None) -> None:
+    """Show how well any model could predict a recording's test responses.
+
+    For a simulated recording also what the true rates score, which the estimates should come close to.
+    """
+    from daenr_train.data import open_recording
+    from daenr_train.metrics import score_ceilings, score_responses
+    from daenr_train.metrics.definitions import METRICS
+
+    recording = open_recording(data, region)
+    _print_scores({"responses": score_ceilings(recording.test_responses).summary()}, "ceiling")
+    if recording.true_test_rates is not None:
+        click.echo()
+        scores = score_responses(recording.true_test_rates, recording.test_responses).summary()
+        _print_scores({"responses": {name: scores[name] for name in METRICS}}, "score of the true rates")
+
+
+def _print_scores(metrics: dict[str, Any], heading: str = "metric on test images") -> None:
     """One line a metric: the mean over images or neurons, and how many of them could be scored."""
-    rows: list[tuple[str, str, str]] = []
+    rows: list[tuple[str, str, str, str]] = []
     for name, score in metrics.get("images", {}).items():
         if isinstance(score, float):
-            rows.append((name, f"{score:.4f}", f"{metrics['images']['n_images']} images"))
+            rows.append((name, f"{score:.4f}", "", f"{metrics['images']['n_images']} images"))
     for name, score in metrics.get("responses", {}).items():
-        mean = "none" if score["mean"] is None else f"{score['mean']:.4f}"
-        rows.append(
-            (name, mean, f"{score['n_scored']} neurons, {score['n_silent']} silent, {score['n_constant']} constant")
-        )
-    print_table(["metric on test images", "mean", "over"], rows)
+        mean, median = ("none" if score[of] is None else f"{score[of]:.4f}" for of in ("mean", "median"))
+        over = f"{score['n_scored']} neurons, {score['n_silent']} silent, {score['n_constant']} constant"
+        rows.append((name, mean, median, over))
+    print_table([heading, "mean", "median", "over"], rows)
 
 
 if __name__ == "__main__":

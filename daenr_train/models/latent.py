@@ -1,7 +1,7 @@
 """The latents between encoder and decoder: dense (CAE), Gaussian (VAE), quantised (VQ-VAE).
 
 Each maps the last stage's features `(B, C, H, W)` to the decoder's input of the same shape. `forward` is what training
-runs and also returns the latent's own loss terms; `infer` is what a deployed graph computes.
+runs and also returns the latent's own loss terms; `infer` is what a deployed graph computes, `decode` after `encode`.
 Every loss term is a sum over the latent's dimensions and a mean over images, on the scale of ‖x − x̂‖².
 """
 
@@ -27,8 +27,16 @@ class Latent(nn.Module, ABC):
         """The decoder's input and the loss terms, in training."""
 
     @abstractmethod
+    def encode(self, features: Tensor) -> Tensor:
+        """The code at inference: `(B, latent_units)`, or int64 indices `(B, H, W)` of a quantised latent."""
+
+    @abstractmethod
+    def decode(self, code: Tensor) -> Tensor:
+        """The decoder's input for a code."""
+
     def infer(self, features: Tensor) -> tuple[Tensor, ...]:
         """The decoder's input, and the codes `(B, H, W)` of a quantised latent, at inference."""
+        return (self.decode(self.encode(features)),)
 
 
 class DenseLatent(Latent):
@@ -45,9 +53,15 @@ class DenseLatent(Latent):
         """See `Latent.forward`; a CAE has no terms of its own."""
         return self.infer(features)[0], {}
 
-    def infer(self, features: Tensor) -> tuple[Tensor, ...]:
-        """See `Latent.infer`."""
-        return (self.from_latent(self.to_latent(features.flatten(1))).unflatten(1, self.shape),)
+    def encode(self, features: Tensor) -> Tensor:
+        """See `Latent.encode`."""
+        code: Tensor = self.to_latent(features.flatten(1))
+        return code
+
+    def decode(self, code: Tensor) -> Tensor:
+        """See `Latent.decode`."""
+        features: Tensor = self.from_latent(code).unflatten(1, self.shape)
+        return features
 
 
 class GaussianLatent(Latent):
@@ -67,11 +81,17 @@ class GaussianLatent(Latent):
         mean, log_variance = self.to_mean(flat), self.to_log_variance(flat)
         latent = mean + torch.randn_like(mean) * (0.5 * log_variance).exp() if self.training else mean
         kl = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(1).mean()
-        return self.from_latent(latent).unflatten(1, self.shape), {"kl": kl}
+        return self.decode(latent), {"kl": kl}
 
-    def infer(self, features: Tensor) -> tuple[Tensor, ...]:
-        """See `Latent.infer`."""
-        return (self.from_latent(self.to_mean(features.flatten(1))).unflatten(1, self.shape),)
+    def encode(self, features: Tensor) -> Tensor:
+        """See `Latent.encode`: the mean of the posterior."""
+        mean: Tensor = self.to_mean(features.flatten(1))
+        return mean
+
+    def decode(self, code: Tensor) -> Tensor:
+        """See `Latent.decode`."""
+        features: Tensor = self.from_latent(code).unflatten(1, self.shape)
+        return features
 
 
 class QuantisedLatent(Latent):
@@ -88,17 +108,25 @@ class QuantisedLatent(Latent):
     def forward(self, features: Tensor) -> tuple[Tensor, LossTerms]:
         """The nearest codes with straight-through gradients, and the `codebook` and `commitment` terms."""
         continuous = self.to_codes(features)
-        quantised = self._look_up(self._nearest(continuous))
+        quantised = self.decode(self._nearest(continuous))
         terms = {
             "codebook": (continuous.detach() - quantised).square().sum((1, 2, 3)).mean(),
             "commitment": (continuous - quantised.detach()).square().sum((1, 2, 3)).mean(),
         }
         return continuous + (quantised - continuous).detach(), terms
 
+    def encode(self, features: Tensor) -> Tensor:
+        """See `Latent.encode`: the nearest codes."""
+        return self._nearest(self.to_codes(features))
+
+    def decode(self, code: Tensor) -> Tensor:
+        """See `Latent.decode`: the codes' vectors."""
+        return F.embedding(code, self.codebook).permute(0, 3, 1, 2)
+
     def infer(self, features: Tensor) -> tuple[Tensor, ...]:
         """The nearest codes' vectors and their indices, int64 `(B, H, W)`."""
-        codes = self._nearest(self.to_codes(features))
-        return self._look_up(codes), codes
+        codes = self.encode(features)
+        return self.decode(codes), codes
 
     @torch.no_grad()
     def start_from(self, features: Tensor) -> None:
@@ -122,9 +150,6 @@ class QuantisedLatent(Latent):
         # ‖z − e‖² up to ‖z‖², which is the same for every code
         distances = self.codebook.square().sum(1) - 2.0 * vectors @ self.codebook.T  # (B, H, W, K)
         return distances.argmin(-1)
-
-    def _look_up(self, codes: Tensor) -> Tensor:
-        return F.embedding(codes, self.codebook).permute(0, 3, 1, 2)
 
 
 LATENTS: dict[str, type[Latent]] = {"cae": DenseLatent, "vae": GaussianLatent, "vqvae": QuantisedLatent}

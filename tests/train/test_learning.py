@@ -1,11 +1,16 @@
 """Does a fit learn what the simulated neurons do? One real fit of the three kinds of models that the paper compares."""
 
+import numpy as np
 import pytest
 
 from daenr_train.data import simulate
+from daenr_train.data.insilico import population_of
 from daenr_train.evaluate import evaluate
 from daenr_train.fit import TrainingConfig, fit
 from daenr_train.spec import parse_model_name
+from daenr_train.stimuli.ascent import Climb
+from daenr_train.stimuli.budget import Budget
+from daenr_train.stimuli.finding import find_stimuli
 
 STEPS = 500
 """Enough for the claim below; a full fit goes on for ten times as long and does better."""
@@ -17,13 +22,17 @@ def recording():
 
 
 @pytest.fixture(scope="module")
-def scores(recording):
+def checkpoints(recording):
     def of(name):
         spec = parse_model_name(name, n_neurons=recording.n_neurons)
-        checkpoint = fit(recording, spec, TrainingConfig(max_steps=STEPS, threads=1))
-        return evaluate(checkpoint, recording)
+        return fit(recording, spec, TrainingConfig(max_steps=STEPS, threads=1))
 
     return {name: of(name) for name in ("cae-fr2", "cnn-fr2", "cae")}
+
+
+@pytest.fixture(scope="module")
+def scores(recording, checkpoints):
+    return {name: evaluate(checkpoint, recording) for name, checkpoint in checkpoints.items()}
 
 
 @pytest.mark.slow
@@ -47,3 +56,23 @@ def test_joint_learning_is_compared_with_its_baselines(scores, record_property):
     # Both models must have learned for the comparison to mean anything: an untrained one scores about 0 and 0.27.
     assert found["correlation_to_average cnn-fr2"] > 0.3
     assert max(found["mse cae"], found["mse cae-fr2"]) < 0.1
+
+
+@pytest.mark.slow
+def test_the_images_that_excite_most_look_like_the_gabors_that_were_simulated(checkpoints, scores):
+    """Of the simple cells that are predicted best; a natural image is hardly like the Gabor, even the most exciting."""
+    population = population_of(3, seed=0)
+    correlation = np.nan_to_num(scores["cae-fr2"].responses["correlation_to_average"].per_neuron)
+    neurons = [int(n) for n in np.argsort(-correlation) if not population.is_complex[n]][:6]
+    found = find_stimuli(checkpoints["cae-fr2"], neurons, (), Budget(0.0, 0.1), Climb(steps=100, starts=2))
+    gabors = population.even[neurons]
+
+    def likeness(kind):
+        deviations = found.images[kind].reshape(len(neurons), -1).astype(np.float64)
+        deviations -= deviations.mean(1, keepdims=True)
+        return (deviations * gabors).sum(1) / np.linalg.norm(deviations, axis=1)
+
+    for kind in ("pixel", "latent"):
+        assert likeness(kind).mean() > 0.75
+        assert likeness(kind).min() > 0.5
+    assert np.abs(likeness("natural")).mean() < 0.45

@@ -5,6 +5,14 @@ the three together with the diversity of a recorded region, and `calibration` co
 """
 
 from daenr_train.data.insilico.calibration import CalibrationRow, RegionStatistics, calibration_table
-from daenr_train.data.insilico.simulation import WrittenRegion, simulate, write_insilico
+from daenr_train.data.insilico.simulation import WrittenRegion, population_of, simulate, write_insilico
 
-__all__ = ["CalibrationRow", "RegionStatistics", "WrittenRegion", "calibration_table", "simulate", "write_insilico"]
+__all__ = [
+    "CalibrationRow",
+    "RegionStatistics",
+    "WrittenRegion",
+    "calibration_table",
+    "population_of",
+    "simulate",
+    "write_insilico",
+]

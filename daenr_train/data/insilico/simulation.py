@@ -15,7 +15,7 @@ from daenr_common.errors import SpecError
 from daenr_common.files import refuse_to_overwrite
 from daenr_train.data.insilico import stimuli
 from daenr_train.data.insilico.calibration import N_TEST_IMAGES, recorded
-from daenr_train.data.insilico.neurons import draw_population
+from daenr_train.data.insilico.neurons import Population, draw_population
 from daenr_train.data.insilico.noise import fit_noise
 from daenr_train.data.npz import write_npz
 from daenr_train.data.recording import Recording
@@ -86,14 +86,9 @@ def simulate(region: int, seed: int = 0) -> Recording:
         MissingExtraError: scikit-image or scikit-learn, whose photographs are shown, is not installed.
     """
     target = recorded(region)
-    if seed < 0:
-        raise SpecError("seed", f"is {seed}, expected a number ≥ 0", "use e.g. 0")
+    images, population, generator = _shown_and_seeing(region, seed)
     test_set = np.random.default_rng([seed, _TEST_SET_OF_REGION[region], 0])
     test_images = stimuli.render(stimuli.test_patches(N_TEST_IMAGES, test_set))
-    generator = np.random.default_rng([seed, region, 1])
-    images = stimuli.render(stimuli.training_patches(target.n_images, generator))
-
-    population = draw_population(target.n_neurons, generator)
     rates, test_rates = _rates(population.drive(images), population.drive(test_images), region, generator)
     zero_fraction = target.zero_fraction + _ZERO_SPREAD * _normal(target.n_neurons, generator)
     fano_factor = DIVERSITY[region].fano_factor * np.exp(_LOG_FANO_SPREAD * _normal(target.n_neurons, generator))
@@ -110,6 +105,26 @@ def simulate(region: int, seed: int = 0) -> Recording:
         true_test_rates=test_rates.astype(np.float32),
         source=f"in-silico region {region}, seed {seed}",
     )
+
+
+def population_of(region: int, seed: int = 0) -> Population:
+    """The neurons of a simulated region, whose filters are what a fit tries to find.
+
+    Raises:
+        SpecError: there is no such region, or the seed is negative.
+        MissingExtraError: as `simulate`.
+    """
+    return _shown_and_seeing(region, seed)[1]
+
+
+def _shown_and_seeing(region: int, seed: int) -> tuple[NDArray[np.float32], Population, np.random.Generator]:
+    """Training images, neurons, and the generator that is to draw the rest."""
+    target = recorded(region)
+    if seed < 0:
+        raise SpecError("seed", f"is {seed}, expected a number ≥ 0", "use e.g. 0")
+    generator = np.random.default_rng([seed, region, 1])
+    images = stimuli.render(stimuli.training_patches(target.n_images, generator))
+    return images, draw_population(target.n_neurons, generator), generator
 
 
 def write_insilico(
