@@ -1,4 +1,4 @@
-"""`daenr-train`: list the models, simulate a recording, fit a model, evaluate it, fit many."""
+"""`daenr-train`: list models, simulate, fit, evaluate, fit many, search settings and images."""
 
 from __future__ import annotations
 

@@ -47,6 +47,9 @@ _BASELINE_FEATURES: dict[Baseline, tuple[Readout, int, tuple[int, int, int]]] = 
 }
 """Readout, layer and shape of the features that it reads."""
 
+KLINDT_KERNELS = (13, 3, 3)
+"""Edges of the square filters of `klindt`: those of the network that Klindt et al. found best for regions 1 and 2."""
+
 _GRAMMAR = re.compile(r"(?P<trunk>cae|vae|vqvae|cnn)(?:-(?P<readout>fr|fc|fm)(?P<layer>[1-4]))?")
 
 

@@ -7,10 +7,7 @@ from torch import Tensor, nn
 
 from daenr_train.models.encoder import encoder_stages
 from daenr_train.models.readout import truncated_normal
-from daenr_train.spec import IMAGE_SIZE, ModelSpec
-
-KERNELS = (13, 3, 3)
-"""Edges of the square filters: those of the network that Klindt et al. 2017 found best for regions 1 and 2."""
+from daenr_train.spec import IMAGE_SIZE, KLINDT_KERNELS, ModelSpec
 
 
 class Standardise(nn.Module):
@@ -54,11 +51,11 @@ def _convolutions(spec: ModelSpec) -> list[nn.Module]:
     """
     channels, *_ = spec.features_shape()
     stages: list[nn.Module] = []
-    for number, kernel in enumerate(KERNELS):
+    for number, kernel in enumerate(KLINDT_KERNELS):
         padding = kernel // 2 if number else 0
         convolution = nn.Conv2d(channels if number else 1, channels, kernel, padding=padding, bias=False)
         truncated_normal(convolution.weight)
         norm = nn.BatchNorm2d(channels, eps=1e-3)
         norm.weight.requires_grad_(False)
-        stages += [convolution, norm, *([nn.Softplus()] if number < len(KERNELS) - 1 else [])]
+        stages += [convolution, norm, *([nn.Softplus()] if number < len(KLINDT_KERNELS) - 1 else [])]
     return stages

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daenr_train.spec import LAYERS, ModelSpec
+from daenr_train.spec import KLINDT_KERNELS, LAYERS, ModelSpec
 
 _PASSES = 3
 """Forward once; backward once for the gradients of features, once for those of weights."""
@@ -10,6 +10,8 @@ _PASSES = 3
 
 def multiply_adds(spec: ModelSpec) -> int:
     """Of one image, forward; convolutions and matrix products, not what is done element by element."""
+    if spec.baseline:
+        return _published_stages(spec) + _readout(spec)
     encoded = spec.layer if spec.autoencoder is None else len(LAYERS)
     # A transposed convolution does what the convolution that it mirrors does.
     stages = sum(_stage(spec, layer) for layer in range(1, encoded + 1))
@@ -26,6 +28,13 @@ def _stage(spec: ModelSpec, layer: int) -> int:
     channels, height, width = spec.features_shape(layer)
     before = 1 if layer == 1 else spec.channels[layer - 2]
     return channels * before * spec.kernel**2 * height * width
+
+
+def _published_stages(spec: ModelSpec) -> int:
+    """The convolutions of the factorized CNN, all of whose maps have the size of its features; none for the others."""
+    channels, height, width = spec.features_shape()
+    taps = [kernel**2 * (channels if number else 1) for number, kernel in enumerate(KLINDT_KERNELS[: spec.layer])]
+    return channels * height * width * sum(taps)
 
 
 def _latent(spec: ModelSpec) -> int:

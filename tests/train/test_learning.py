@@ -59,7 +59,7 @@ def test_joint_learning_is_compared_with_its_baselines(scores, record_property):
 
 
 @pytest.mark.slow
-def test_the_images_that_excite_most_look_like_the_gabors_that_were_simulated(checkpoints, scores):
+def test_the_images_that_excite_most_look_like_the_gabors_that_were_simulated(checkpoints, scores, record_property):
     """Of the simple cells that are predicted best; a natural image is hardly like the Gabor, even the most exciting."""
     population = population_of(3, seed=0)
     correlation = np.nan_to_num(scores["cae-fr2"].responses["correlation_to_average"].per_neuron)
@@ -72,6 +72,8 @@ def test_the_images_that_excite_most_look_like_the_gabors_that_were_simulated(ch
         deviations -= deviations.mean(1, keepdims=True)
         return (deviations * gabors).sum(1) / np.linalg.norm(deviations, axis=1)
 
+    for kind in found.images:
+        record_property(f"cosine of {kind} images with Gabors", round(float(likeness(kind).mean()), 3))
     for kind in ("pixel", "latent"):
         assert likeness(kind).mean() > 0.75
         assert likeness(kind).min() > 0.5

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 from daenr_train.checkpoint import load_checkpoint
 from daenr_train.cli import main
 from daenr_train.data import write_npz
-from daenr_train.metrics import DEFINITIONS
+from daenr_train.metrics import DEFINITIONS, score_ceilings
 from daenr_train.spec import BASELINES, model_names
 
 QUICK = ["--max-steps", "6", "--batch-size", "32", "--threads", "1"]
@@ -195,7 +196,9 @@ def test_simulate_prints_the_calibration(run, tmp_path):
     assert_one_line(run("simulate", "--out", "data", "--region", "2"), "region2.npz: exists already")
 
 
-@pytest.mark.parametrize("command", [[], ["models"], ["simulate"], ["fit"], ["evaluate"]])
+@pytest.mark.parametrize(
+    "command", [[], ["models"], ["simulate"], ["fit"], ["evaluate"], ["ceilings"], ["search"], ["stimuli"]]
+)
 def test_help_needs_neither_torch_nor_a_manual(command):
     program = (
         "import sys; from daenr_train.cli import main\n"
@@ -206,3 +209,19 @@ def test_help_needs_neither_torch_nor_a_manual(command):
     result = subprocess.run([sys.executable, "-c", program, *command, "--help"], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "Usage: daenr-train" in result.stdout
+
+
+def test_ceilings_are_shown_with_what_the_true_rates_score(run, tmp_path, small_recording):
+    with_rates = replace(small_recording, true_test_rates=small_recording.test_responses.mean(0) + 0.1)
+    write_npz(with_rates, tmp_path / "simulated.npz")
+    result = run("ceilings", "--data", "simulated.npz")
+    assert result.exit_code == 0, result.output
+    recorded, _, exact = result.stdout.partition("\n\n")
+    assert recorded.splitlines()[0].split() == ["ceiling", "mean", "median", "over"]
+    rows = {line.split()[0]: line.split()[1] for line in recorded.splitlines()[2:]}
+    expected = score_ceilings(small_recording.test_responses)
+    assert rows == {name: f"{scores.mean:.4f}" for name, scores in expected.items()}
+    assert "correlation_to_average" in exact
+    write_npz(small_recording, tmp_path / "recorded.npz")
+    assert run("ceilings", "--data", "recorded.npz").stdout.rstrip() == recorded
+    assert_one_line(run("ceilings", "--data", "nowhere"), "nowhere: does not exist")

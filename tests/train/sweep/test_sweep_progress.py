@@ -77,7 +77,9 @@ def test_the_memory_of_a_run_is_judged():
     )
 
 
-@pytest.mark.parametrize("model", ["cae", "vae", "vqvae", "cnn-fr2", "cnn-fm4", "cae-fr1", "vae-fc1", "vqvae-fm3"])
+@pytest.mark.parametrize(
+    "model", ["cae", "vae", "vqvae", "cnn-fr2", "cnn-fm4", "cae-fr1", "vae-fc1", "vqvae-fm3", "klindt"]
+)
 def test_the_work_on_paper_is_what_torch_counts(model):
     spec = parse_model_name(model, n_neurons=102)
     network = make_model(spec, 0)
