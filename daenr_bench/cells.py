@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -33,6 +34,7 @@ class Cell:
         precision: what is run computes in.
         opened_on: the backend itself.
         session: open.
+        opening_s: how long opening it took, with all that was compiled.
         inputs: all golden inputs, each a batch of one.
         answers: what the session answered to them, by output; empty if it could not.
         comparisons: of these answers with the golden file.
@@ -44,6 +46,7 @@ class Cell:
     precision: str
     opened_on: Backend
     session: Session
+    opening_s: float
     inputs: tuple[Array, ...]
     answers: Mapping[str, Array]
     comparisons: tuple[Comparison, ...]
@@ -74,7 +77,7 @@ class Cell:
 
 
 def open_cells(
-    bundle: Bundle, backends: Sequence[Backend], graphs: Sequence[str], stack: ExitStack, *, must_run: bool
+    bundle: Bundle, backends: Sequence[Backend], graphs: Sequence[str], stack: ExitStack, *, must_run: Collection[str]
 ) -> tuple[list[Cell], list[Skip]]:
     """Open graphs on backends, and compare all answers with the golden file.
 
@@ -83,13 +86,13 @@ def open_cells(
         backends: that can run here.
         graphs: their names.
         stack: takes over the open sessions.
-        must_run: whether a graph that a backend does not open is an error.
+        must_run: names of backends for which a graph that is not opened is an error.
 
     Returns:
         The cells, and where there is none, why.
 
     Raises:
-        BackendUnavailableError: a graph is not opened, and `must_run`.
+        BackendUnavailableError: a graph is not opened by one of `must_run`.
         BundleError: the golden file does not fit the graphs.
     """
     opener = _Opener(bundle, stack)
@@ -102,7 +105,7 @@ def open_cells(
                 try:
                     cells.append(opener.open(backend, name))
                 except BackendUnavailableError as error:
-                    if must_run:
+                    if backend.name in must_run:
                         raise
                     skips.append(Skip(backend.name, name, str(error)))
                 bar.update()
@@ -130,7 +133,9 @@ class _Opener:
         if not spec.batch.min <= BATCH <= spec.batch.max:
             problem = f"takes batches of {spec.batch.min} to {spec.batch.max}, and single images are timed"
             raise BackendUnavailableError(f"graph {name}", problem, "export it with --batch 1:1:64")
+        start_s = time.perf_counter()
         session = self._stack.enter_context(backend.open(graph))
+        opening_s = time.perf_counter() - start_s
         tolerance = from_manifest(manifest.tolerances, graph.precision)
         inputs, references = self._golden.inputs(spec), self._golden.references(spec)
         try:
@@ -140,4 +145,6 @@ class _Opener:
         except (DaenrError, ValueError) as error:
             answers, comparisons = {}, (Comparison(spec.outputs[0].name, {}, (str(error),)),)
         batches = tuple(in_batches(inputs, BATCH))
-        return Cell(name, backend.name, graph.precision, backend, session, batches, answers, comparisons, tolerance)
+        return Cell(
+            name, backend.name, graph.precision, backend, session, opening_s, batches, answers, comparisons, tolerance
+        )

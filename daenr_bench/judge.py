@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from daenr_bench import eager
 from daenr_bench.cells import Cell
 from daenr_bench.measurement import Measurement
+from daenr_bench.peers.registry import TORCH
 from daenr_bench.result import Accuracy
 from daenr_common.verdict import Verdict
 
-REFERENCES = (eager.NAME, "onnxruntime")
+REFERENCES = (TORCH, "onnxruntime")
 """What other backends are compared with: the first that was measured."""
 
 

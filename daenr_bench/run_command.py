@@ -73,7 +73,8 @@ class Duration(click.ParamType[float]):
 @click.option("--checkpoint", type=_PATH, help="What the bundle was exported from: measure PyTorch beside it.")
 @click.option("--json", "json_file", metavar="FILE", type=_PATH, help="Write the result; raw samples go beside it.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
-@click.option("--backend", "backends", metavar="NAME", multiple=True, help="Only this one; may be repeated.")
+@click.option("--backend", "backends", metavar="NAME", multiple=True, help="Only this one, or a peer; may be repeated.")
+@click.option("--peers", is_flag=True, help="Measure beside others' runtimes: all peers that can run here.")
 @click.option("--graph", "graphs", metavar="NAME", multiple=True, help="Only this one; may be repeated.")
 @click.option("--scenario", "scenarios", type=click.Choice(NAMES), multiple=True, help="May be repeated.")
 @click.option(
@@ -122,6 +123,7 @@ def run(
     backends: tuple[str, ...],
     graphs: tuple[str, ...],
     *,
+    peers: bool,
     force: bool,
     **planned: Any,
 ) -> None:
@@ -133,7 +135,9 @@ def run(
     if json_file is not None:
         check_output(json_file, force=force)
     plan = plan_of(planned.pop("scenarios"), **planned)
-    report = benchmark(bundle, checkpoint=checkpoint, backends=backends or None, graphs=graphs or None, plan=plan)
+    report = benchmark(
+        bundle, checkpoint=checkpoint, backends=backends or None, peers=peers, graphs=graphs or None, plan=plan
+    )
     print_result(report.result)
     if json_file is not None:
         written = report.write(json_file)

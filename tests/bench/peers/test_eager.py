@@ -18,7 +18,7 @@ from model_factory import write_checkpoint
 
 from daenr_bench import Plan, benchmark
 from daenr_bench.cli import main
-from daenr_bench.eager import EagerBackend
+from daenr_bench.peers.eager import eager
 from daenr_bench.scenarios.burst import Burst
 from daenr_common import extras
 from daenr_common.errors import BackendUnavailableError, CheckpointError
@@ -98,7 +98,7 @@ def test_outputs_belong_to_the_caller_and_the_input_is_left_alone(tmp_path: Path
         spec: GraphSpec = bundle.graph(name).spec
         batch = Golden(bundle.golden()).inputs(spec)
         before = batch.copy()
-        with EagerBackend(checkpoint).open(bundle.graph(name)) as session:
+        with eager(checkpoint).open(bundle.graph(name)) as session:
             first = session.run(batch)
             kept = [answer.copy() for answer in first]
             session.run(batch[::-1].copy())
