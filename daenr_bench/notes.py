@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from daenr_bench.measurement import Measurement, State
-from daenr_bench.result import Accuracy, Result, Skip
+from daenr_bench.result import Accuracy, Entrant, Result, Skip
 
 UNSTEADY = 1.5
 """Rounds whose medians differ by more than this factor are pointed out."""
@@ -22,6 +22,7 @@ def notes(result: Result) -> Iterator[str]:
             f"of which the harness itself in {loop}: p50 {overhead.p50_ns} ns, p99 {overhead.p99_ns} ns for each call, "
             "copying the image included"
         )
+    yield from _peers(result.entrants)
     for accuracy in result.accuracy:
         yield from (f"WRONG {_subject(accuracy)}: {problem}" for problem in accuracy.problems)
     for measurement in result.measurements:
@@ -32,6 +33,15 @@ def notes(result: Result) -> Iterator[str]:
         step_s = result.clock.wall_clock_step_s
         yield f"note: the wall clock was set by {step_s:+.3f} s meanwhile; no figure depends on it"
     yield from _skips(result.skipped)
+
+
+def _peers(entrants: Sequence[Entrant]) -> Iterator[str]:
+    """How each was run, and who says so."""
+    for entrant in entrants:
+        if entrant.is_peer:
+            threads = "" if entrant.threads is None else f"{entrant.threads} thread{'s' * (entrant.threads > 1)}, "
+            opened = f"opened in {max(entrant.opening_s.values()):.1f} s"
+            yield f"peer {entrant.backend}: {entrant.settings}; {threads}{opened} ({entrant.documentation})"
 
 
 def _remarks(measurements: Sequence[Measurement]) -> Iterator[str]:
