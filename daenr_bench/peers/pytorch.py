@@ -102,7 +102,9 @@ class TorchPeer:
         torch.set_num_threads(THREADS)
         module = GraphModule(self._model, graph.spec).eval().to(recipe.device)
         try:
-            run = recipe.prepare(module, example_of(graph.spec, recipe.device))
+            with torch.inference_mode():  # the example must be like what is answered, or it is compiled for nothing
+                example = example_of(graph.spec, recipe.device)
+            run = recipe.prepare(module, example)
         except DaenrError:
             raise
         except Exception as error:

@@ -21,7 +21,8 @@ from daenr_bench.measurement import (
     ThroughputPoint,
     WarmUp,
 )
-from daenr_bench.result import Accuracy, BundleId, ClockUse, Overhead, Result, Settings, Skip
+from daenr_bench.peers.registry import PEERS
+from daenr_bench.result import Accuracy, BundleId, ClockUse, Entrant, Overhead, Result, Settings, Skip
 from daenr_bench.result_files import Report
 from daenr_bench.scenarios.pacing import Pace, blocks_of, figures_of
 from daenr_bench.scenarios.schedule import Frames
@@ -138,6 +139,14 @@ def wrong(graph: str = "responses", backend: str = "onnxruntime") -> Accuracy:
     return right(graph, backend, verdict="fail", problems=(f"{graph}: error 3.1e-02 of its scale, tolerated 5e-05",))
 
 
+def entrant(backend: str, **fields: Any) -> Entrant:
+    """What took part: PyTorch as a peer, all else as a backend of the bundle."""
+    known = Entrant(backend, False, None, None, 1, {"responses": 0.02})
+    if backend in PEERS:
+        known = replace(known, is_peer=True, settings=f"{backend} as told", documentation="https://example.org/docs")
+    return replace(known, **fields)
+
+
 def result_of(made: Sequence[Made], accuracy: Sequence[Accuracy] | None = None, **fields: Any) -> Report:
     """A result with its samples. Where no accuracy is given, everything that was measured was right before."""
     measurements = tuple(m for m, _ in made)
@@ -152,6 +161,7 @@ def result_of(made: Sequence[Made], accuracy: Sequence[Accuracy] | None = None, 
         overhead={"burst": Overhead(5000, 78, 140), "paced": Overhead(5000, 95, 180)},
         clock=ClockUse("time.perf_counter_ns", 1, 0.0),
         reference_backend="torch",
+        entrants=tuple(entrant(backend) for backend in dict.fromkeys(backend for _, backend in cells)),
         accuracy=tuple(accuracy) if accuracy is not None else tuple(right(*cell) for cell in cells),
         measurements=measurements,
         skipped=(Skip("tensorrt", None, "tensorrt: no CUDA driver on this machine; choose a backend for the CPU"),),
