@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from daenr_bench.comparison.command import compare
+from daenr_bench.gpu_check.command import gpu_check
 from daenr_bench.report.command import report
 from daenr_bench.run_command import run
 from daenr_common.cli import Group
@@ -23,6 +24,7 @@ Examples:
   daenr-bench run cae_fr2.daenr --checkpoint cae_fr2.pt --json results.json
   daenr-bench report results.json --html report.html      verdicts and distributions as a page
   daenr-bench compare main.daenr change.daenr             slower, same or faster? A gate for CI
+  daenr-bench gpu-check --output gpu-check.tar.gz         everything that a GPU can show, to send back
   daenr-bench log session.daenrlog                        what became of a closed loop's frames?
 """
 
@@ -56,6 +58,7 @@ def main() -> None:
 main.add_command(run)
 main.add_command(compare)
 main.add_command(report)
+main.add_command(gpu_check)
 
 
 @main.command()
