@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
+GPU_CHECK := gpu-check.tar.gz
 # Two processes run the tests side by side; each computes with one thread, or they would fight for the cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help install demo test lint bench clean
+.PHONY: help install demo test lint bench gpu-check clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +43,14 @@ lint: install ## style, types, and the direction of imports
 
 bench: install ## measure: latency of every graph and backend, the runtime's overhead, steps per second of fitting
 	$(BIN)/python -m pytest benchmarks
+
+# Exit code 3 of the command, "there is no GPU", is "Error 3" in make's last line; make itself then answers 2.
+gpu-check: install ## on a machine with an NVIDIA GPU: all that it can show, in one archive to send back
+	@if nvidia-smi -L >/dev/null 2>&1; then \
+		PYTHON=$(BIN)/python tests/doubles/install_pycuda.sh || echo 'without pycuda no engine runs'; \
+		$(BIN)/python -m pip install --quiet 'tensorrt>=11' || echo 'TensorRT Enterprise is left out'; \
+	fi
+	@$(BIN)/daenr-bench gpu-check --output $(GPU_CHECK) --force
 
 clean: ## remove what make made
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info .benchmarks .hypothesis .*_cache

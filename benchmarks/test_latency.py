@@ -1,9 +1,8 @@
-"""Latency of every graph on every backend, beside its peer: the checkpoint run by PyTorch. Single images, in a burst.
+"""Latency of every graph on every backend, beside its peers: the scenarios of `daenr-bench run` under pytest-benchmark.
 
-The same call as in `daenr-bench run` (standing buffers, host to host), under pytest-benchmark, so that
-`pytest benchmarks --benchmark-compare-fail` works. Backends are compared within a group, which is a graph. For figures
-that drift hits alike, for percentiles with their bounds and for what a rig feels there is `daenr-bench run`: here one
-benchmark runs after the other.
+The same calls (standing buffers, host to host), so that `pytest benchmarks --benchmark-compare-fail` works. Engines are
+compared within a group, which is a graph in a scenario. For figures that drift hits alike, for percentiles with their
+bounds and for what a rig feels there is `daenr-bench run`: here one benchmark runs after the other.
 """
 
 from __future__ import annotations
@@ -15,36 +14,50 @@ from bench_subject import CALLS, WARM_UP_CALLS
 
 from daenr_bench.cells import BATCH
 from daenr_bench.clocks import SYSTEM_CLOCK
-from daenr_bench.eager import EagerBackend
+from daenr_bench.peers.registry import PEERS, TORCH, make
+from daenr_bench.run import RIG_GRAPH
 from daenr_bench.scenarios.calling import Call
 from daenr_bench.scenarios.pacing import AT_100_HZ
 from daenr_export.graphs.names import CUTS
 from daenr_export.runtime import registry
 
 FRAMES = 300
-RIG_GRAPH = "responses"
 
-each_backend = pytest.mark.parametrize("status", registry.backends(), ids=lambda status: status.name)
-each_graph = pytest.mark.parametrize("graph", CUTS)
+BACKENDS = [status.name for status in registry.backends()]
 
-
-@each_graph
-@each_backend
-def test_burst(benchmark, open_cell, status, graph):
-    time_cell(benchmark, open_cell(available(status), graph))
-
-
-@each_graph
-def test_burst_of_pytorch(benchmark, open_cell, subject, graph):
-    if subject.checkpoint is None:
-        pytest.skip("DAENR_CHECKPOINT is not set")
-    time_cell(benchmark, open_cell(EagerBackend(subject.checkpoint), graph))
+each_entrant = pytest.mark.parametrize("name", [*BACKENDS, *PEERS])
+each_cell = pytest.mark.parametrize(
+    ("name", "graph"),
+    [(name, graph) for name in (*BACKENDS, TORCH) for graph in CUTS]
+    + [(name, RIG_GRAPH) for name in PEERS if name != TORCH],
+)
 
 
-@each_backend
-def test_paced(benchmark, open_cell, status):
+@pytest.fixture
+def entrant(name, subject):
+    """A backend or a peer; skips where it cannot run, with the reason."""
+    if name not in PEERS:
+        status = next(status for status in registry.backends() if status.name == name)
+        if not status.available:
+            pytest.skip(status.reason)
+        return registry.pick(name)
+    if PEERS[name].runs_checkpoint and subject.checkpoint is None:
+        pytest.skip("runs the checkpoint, and DAENR_CHECKPOINT is not set")
+    return make(name, subject.checkpoint)
+
+
+@each_cell
+def test_burst(benchmark, open_cell, entrant, graph):
+    cell = open_cell(entrant, graph)
+    call, images = Call.of(cell.session.bind(BATCH)), cycle(cell.inputs)
+    benchmark.group = f"{graph}, burst"
+    benchmark.pedantic(call.run, setup=lambda: ((next(images),), {}), rounds=CALLS, warmup_rounds=WARM_UP_CALLS)
+
+
+@each_entrant
+def test_paced(benchmark, open_cell, entrant):
     """Frames every 10 ms; the engine rests in between. Without the delay of waking, which `daenr-bench run` counts."""
-    cell = open_cell(available(status), RIG_GRAPH)
+    cell = open_cell(entrant, RIG_GRAPH)
     call, images = Call.of(cell.session.bind(BATCH)), cycle(cell.inputs)
     due_ns = SYSTEM_CLOCK.read()
 
@@ -58,25 +71,13 @@ def test_paced(benchmark, open_cell, status):
     benchmark.pedantic(call.run, setup=wait, rounds=FRAMES, warmup_rounds=WARM_UP_CALLS)
 
 
-@each_backend
+@each_entrant
 @pytest.mark.parametrize("batch", [1, 8, 64])
-def test_throughput(benchmark, open_cell, status, batch):
-    cell = open_cell(available(status), RIG_GRAPH)
+def test_throughput(benchmark, open_cell, entrant, batch):
+    cell = open_cell(entrant, RIG_GRAPH)
     if batch > cell.session.spec.batch.max:
         pytest.skip(f"the graph takes batches of at most {cell.session.spec.batch.max}")
     bound = cell.session.bind(batch)
     bound.input[:] = cell.inputs[0]
     benchmark.group = f"{RIG_GRAPH}, batch {batch}"
     benchmark.pedantic(bound.run, rounds=CALLS // batch + 20, warmup_rounds=10)
-
-
-def available(status):
-    if not status.available:
-        pytest.skip(status.reason)
-    return registry.pick(status.name)
-
-
-def time_cell(benchmark, cell):
-    call, images = Call.of(cell.session.bind(BATCH)), cycle(cell.inputs)
-    benchmark.group = cell.graph
-    benchmark.pedantic(call.run, setup=lambda: ((next(images),), {}), rounds=CALLS, warmup_rounds=WARM_UP_CALLS)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -35,6 +36,7 @@ class Cell:
         precision: what is run computes in.
         opened_on: the backend itself.
         session: open.
+        opening_s: how long opening it took, with all that was compiled.
         inputs: all golden inputs, each a batch of one.
         answers: what the session answered to them one by one, by output; empty if it could not.
         comparisons: of its answers with the reference, by batch size.
@@ -48,6 +50,7 @@ class Cell:
     precision: str
     opened_on: Backend
     session: Session
+    opening_s: float
     inputs: tuple[Array, ...]
     answers: Mapping[str, Array]
     comparisons: Mapping[int, tuple[Comparison, ...]]
@@ -94,7 +97,7 @@ def open_cells(
     graphs: Sequence[str],
     stack: ExitStack,
     *,
-    must_run: bool,
+    must_run: Collection[str],
     yardstick: Yardstick | None = None,
 ) -> tuple[list[Cell], list[Skip]]:
     """Open graphs on backends, and compare all answers with the reference, at each batch size.
@@ -104,14 +107,14 @@ def open_cells(
         backends: that can run here.
         graphs: their names.
         stack: takes over the open sessions.
-        must_run: whether a graph that a backend does not open is an error.
+        must_run: names of backends for which a graph that is not opened is an error.
         yardstick: what answers are held against; None for the golden file and daenr's own margins.
 
     Returns:
         The cells, and where there is none, why.
 
     Raises:
-        BackendUnavailableError: a graph is not opened, and `must_run`.
+        BackendUnavailableError: a graph is not opened by one of `must_run`.
         BundleError: the golden file does not fit the graphs.
     """
     opener = _Opener(bundle, stack, yardstick or yardstick_of(bundle))
@@ -124,7 +127,7 @@ def open_cells(
                 try:
                     cells.append(opener.open(backend, name))
                 except BackendUnavailableError as error:
-                    if must_run:
+                    if backend.name in must_run:
                         raise
                     skips.append(Skip(backend.name, name, str(error)))
                 bar.update()
@@ -152,7 +155,9 @@ class _Opener:
         if not spec.batch.min <= BATCH <= spec.batch.max:
             problem = f"takes batches of {spec.batch.min} to {spec.batch.max}, and single images are timed"
             raise BackendUnavailableError(f"graph {name}", problem, "export it with --batch 1:1:64")
+        start_s = time.perf_counter()
         session = self._stack.enter_context(backend.open(graph))
+        opening_s = time.perf_counter() - start_s
         tolerance = from_manifest(manifest.tolerances, graph.precision)
         inputs = self._yardstick.golden.inputs(spec)
         references, against = self._yardstick.references(spec)
@@ -163,6 +168,7 @@ class _Opener:
             precision=graph.precision,
             opened_on=backend,
             session=session,
+            opening_s=opening_s,
             inputs=tuple(in_batches(inputs, BATCH)),
             answers=answers,
             comparisons=comparisons,

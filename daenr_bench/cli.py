@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from daenr_bench.comparison.command import compare
+from daenr_bench.gpu_check.command import gpu_check
 from daenr_bench.paper.command import paper
 from daenr_bench.report.command import report
 from daenr_bench.roofline.command import roofline
@@ -27,6 +28,7 @@ Examples:
   daenr-bench compare main.daenr change.daenr             slower, same or faster? A gate for CI
   daenr-bench paper results --output report               a sweep as the paper's tables and figures
   daenr-bench roofline cae_fr2.daenr                      how far from what this core can do?
+  daenr-bench gpu-check --output gpu-check.tar.gz         everything that a GPU can show, to send back
   daenr-bench log session.daenrlog                        what became of a closed loop's frames?
 """
 
@@ -62,6 +64,7 @@ main.add_command(compare)
 main.add_command(report)
 main.add_command(paper)
 main.add_command(roofline)
+main.add_command(gpu_check)
 
 
 @main.command()

@@ -7,9 +7,9 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from daenr_bench import eager
 from daenr_bench.cells import Cell
 from daenr_bench.measurement import Measurement
+from daenr_bench.peers.registry import TORCH
 from daenr_bench.reference import ANSWERS, RECORDED
 from daenr_bench.result import Accuracy, Parity
 from daenr_bench.result_files import Samples
@@ -19,7 +19,7 @@ from daenr_export.bundle.golden import key
 from daenr_export.verification.parity import Comparison, Tolerance
 from daenr_train.metrics.ceilings import average
 
-REFERENCES = (eager.NAME, "onnxruntime")
+REFERENCES = (TORCH, "onnxruntime")
 """What other backends are compared with: the first that was measured."""
 
 

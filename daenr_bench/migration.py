@@ -45,6 +45,7 @@ def _from_1(old: Document) -> Document:
         "overhead": {"burst": old["overhead"]},
         "clock": {"name": "time.perf_counter_ns", "resolution_ns": None, "wall_clock_step_s": 0.0},
         "standard": None,
+        "entrants": [],
         "accuracy": [_accuracy_from_1(measurement) for measurement in old["measurements"]],
         "measurements": [
             _measurement_from_1(measurement, old, calls)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from daenr_bench.measurement import Measurement, State
-from daenr_bench.result import Accuracy, Result, Skip
+from daenr_bench.result import Accuracy, Entrant, Result, Skip
 from daenr_bench.standard import Standard
 
 UNSTEADY = 1.5
@@ -23,6 +23,7 @@ def notes(result: Result) -> Iterator[str]:
             f"of which the harness itself in {loop}: p50 {overhead.p50_ns} ns, p99 {overhead.p99_ns} ns for each call, "
             "copying the image included"
         )
+    yield from _peers(result.entrants)
     for accuracy in result.accuracy:
         yield from (f"WRONG {_subject(accuracy)}: {problem}" for problem in accuracy.problems)
     for measurement in result.measurements:
@@ -52,6 +53,15 @@ def _references(standard: Standard) -> Iterator[str]:
             f"{speed.scenario}, on {reference.machine.processor}"
         )
     yield f"faster or slower than the reference: {reference.speed_verdict}: {reference.speed_reason}"
+
+
+def _peers(entrants: Sequence[Entrant]) -> Iterator[str]:
+    """How each was run, and who says so."""
+    for entrant in entrants:
+        if entrant.is_peer:
+            threads = "" if entrant.threads is None else f"{entrant.threads} thread{'s' * (entrant.threads > 1)}, "
+            opened = f"opened in {max(entrant.opening_s.values()):.1f} s"
+            yield f"peer {entrant.backend}: {entrant.settings}; {threads}{opened} ({entrant.documentation})"
 
 
 def _remarks(measurements: Sequence[Measurement]) -> Iterator[str]:

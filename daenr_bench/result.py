@@ -128,6 +128,27 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
+class Entrant:
+    """What took part, and how it was run.
+
+    Attributes:
+        backend: its name.
+        is_peer: whether it is there for comparison only, so that the verdict is not about it.
+        settings: of a peer, in words; None for a backend of the bundle.
+        documentation: address of the page that recommends a peer's settings.
+        threads: of the processor, that answer a batch; None where that is not known, or the device does it.
+        opening_s: by graph, how long opening took: reading, optimising, compiling. It is in no timed call.
+    """
+
+    backend: str
+    is_peer: bool
+    settings: str | None
+    documentation: str | None
+    threads: int | None
+    opening_s: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Skip:
     """A backend that was not measured, on one graph or (`graph` is None) on all, and why."""
 
@@ -140,7 +161,8 @@ class Skip:
 class SamplesFile:
     """The npz with raw samples, int64 nanoseconds; `Measurement.samples` has the keys. -1 where there is no value.
 
-    `burst`: `latency_ns` `(rounds, calls)`. `paced`: `due_ns`, `start_ns`, `end_ns` `(frames,)`, from one zero.
+    `burst`: `latency_ns` `(rounds, calls)`. `paced`: `due_ns`, `start_ns`, `end_ns` `(frames,)`, from one zero. Both
+    have `device_ns` `(calls,)` where a backend tells its device's own time.
     `cold`: an array `(repeats,)` for each stage. `throughput`: `batch_<size>_ns` `(calls,)`.
     `soak`: `missed_due_ns`, `missed_latency_ns`.
 
@@ -165,6 +187,7 @@ class Result:
         clock: that was read.
         reference_backend: what `times_faster` refers to; None if neither PyTorch nor onnxruntime was measured.
         standard: what answers were held against; None in a result of schema version 1.
+        entrants: what took part; empty in a result of schema version 1.
         accuracy: one for each graph and backend.
         measurements: one for each graph, backend and scenario.
         skipped: what was not measured, and why.
@@ -182,6 +205,7 @@ class Result:
     clock: ClockUse
     reference_backend: str | None
     standard: Standard | None
+    entrants: tuple[Entrant, ...]
     accuracy: tuple[Accuracy, ...]
     measurements: tuple[Measurement, ...]
     skipped: tuple[Skip, ...]
@@ -191,13 +215,23 @@ class Result:
     schema_version: int = SCHEMA_VERSION
 
     @property
+    def peers(self) -> frozenset[str]:
+        """Names of what took part for comparison only."""
+        return frozenset(entrant.backend for entrant in self.entrants if entrant.is_peer)
+
+    @property
     def verdict(self) -> Verdict:
         """FAIL if an answer was wrong, a backend died or a deadline that was asked for is missed.
 
-        Else PASS if at least one measurement was made, else CANNOT_TELL.
+        Else PASS if at least one measurement was made, else CANNOT_TELL. What a peer does wrong is not a fault of what
+        is measured, and so no FAIL.
         """
-        wrong = [Verdict.FAIL for accuracy in self.accuracy if Verdict(accuracy.verdict) is Verdict.FAIL]
-        return overall([*wrong, *(verdict for m in self.measurements for verdict in m.verdicts)])
+        wrong = [(a.backend, Verdict.FAIL) for a in self.accuracy if Verdict(a.verdict) is Verdict.FAIL]
+        found = [*wrong, *((m.backend, verdict) for m in self.measurements for verdict in m.verdicts)]
+        return overall(
+            Verdict.CANNOT_TELL if verdict is Verdict.FAIL and backend in self.peers else verdict
+            for backend, verdict in found
+        )
 
     def json_text(self) -> str:
         """The result as a JSON document."""

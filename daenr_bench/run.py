@@ -13,7 +13,7 @@ import numpy as np
 
 from daenr_bench.cells import Cell, open_cells
 from daenr_bench.clocks import SYSTEM_CLOCK, Clock, clock_use, read_both
-from daenr_bench.entrants import choose
+from daenr_bench.entrants import choose, entrants_of, is_on_all_graphs
 from daenr_bench.judge import accuracy_of, answers_to_save, reference_of, with_speed
 from daenr_bench.machine import Machine, this_machine
 from daenr_bench.measurement import Measurement
@@ -40,6 +40,7 @@ def benchmark(
     *,
     checkpoint: Path | str | None = None,
     backends: Sequence[str | Backend] | None = None,
+    peers: bool = False,
     graphs: Sequence[str] | None = None,
     plan: Plan | None = None,
     against: Against | None = None,
@@ -49,9 +50,11 @@ def benchmark(
 
     Args:
         path: the bundle.
-        checkpoint: what it was exported from; if given, PyTorch takes part.
-        backends: names, or backends with options of their own; None for all that can run here.
-        graphs: their names; None for all.
+        checkpoint: what it was exported from; if given, PyTorch eager takes part.
+        backends: names of backends and peers, or backends with options of their own; None for all backends that can
+            run here.
+        peers: whether all peers that can run here take part, too (see `daenr_bench.peers`).
+        graphs: their names; None for all, and for peers other than PyTorch eager for the one that a rig runs.
         plan: which scenarios, and how much of each.
         against: what answers are held against beside the golden file: margins, a recording, a saved run.
         clock: that is read around each call.
@@ -68,16 +71,21 @@ def benchmark(
     plan = plan or Plan()
     bundle = Bundle.open(path)
     names = [bundle.graph(name).spec.name for name in dict.fromkeys(graphs or in_order(bundle.manifest.graphs))]
-    peer = None if checkpoint is None else Path(checkpoint)
-    entrants, skipped = choose(bundle, backends, peer)
+    made_from = None if checkpoint is None else Path(checkpoint)
+    entrants, skipped = choose(bundle, backends, made_from, all_peers=peers)
     made_by_caller = frozenset(backend.name for backend in backends or () if not isinstance(backend, str))
-    bench = Bench(bundle, clock, plan.seed, peer, made_by_caller)
+    bench = Bench(bundle, clock, plan.seed, made_from, made_by_caller)
     yardstick = yardstick_of(bundle, against)
     started_at, machine, before = datetime.now(UTC).isoformat(timespec="seconds"), this_machine(), read_both(clock)
     with ExitStack() as stack:
-        cells, not_opened = open_cells(
-            bundle, entrants, names, stack, must_run=backends is not None, yardstick=yardstick
-        )
+        few = names if graphs else [rig_graph(names)]
+        named = {backend if isinstance(backend, str) else backend.name for backend in backends or ()}
+        cells, not_opened = [], []
+        for everywhere, wanted in ((True, names), (False, few)):
+            group = [entrant for entrant in entrants if is_on_all_graphs(entrant) is everywhere]
+            opened, not_by_all = open_cells(bundle, group, wanted, stack, must_run=named, yardstick=yardstick)
+            cells += opened
+            not_opened += not_by_all
         # An engine that is fast because it is wrong has no figure.
         right = [cell for cell in cells if not cell.problems]
         overhead = overhead_of_loops(right[0].inputs if right else (np.zeros(1),), clock)
@@ -93,6 +101,7 @@ def benchmark(
         overhead=overhead,
         clock=clock_use(before, clock),
         reference_backend=reference,
+        entrants=entrants_of(cells),
         standard=_standard(yardstick, machine, outcome.measurements, answers),
         accuracy=accuracy,
         measurements=with_speed(outcome.measurements, reference),
@@ -125,10 +134,14 @@ def _measure(scenarios: Sequence[Scenario], cells: Sequence[Cell], bench: Bench)
     return joined(outcomes, complete=complete)
 
 
+def rig_graph(names: Sequence[str]) -> str:
+    """The graph of several that a rig runs."""
+    return RIG_GRAPH if RIG_GRAPH in names else names[0]
+
+
 def _of_rig_graph(cells: Sequence[Cell]) -> list[Cell]:
     names = [cell.graph for cell in cells]
-    wanted = RIG_GRAPH if RIG_GRAPH in names else next(iter(names), None)
-    return [cell for cell in cells if cell.graph == wanted]
+    return [cell for cell in cells if cell.graph == rig_graph(names)]
 
 
 def _not_measured(cell: Cell, scenario: Scenario) -> Outcome:

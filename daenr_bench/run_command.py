@@ -85,7 +85,8 @@ class Duration(click.ParamType[float]):
 @click.option("--region", help="Of the recording. [default: the one that the model was fitted to]")
 @click.option("--reference", metavar="FILE", type=_PATH, help="A run with --save-answers, to compare answers with.")
 @click.option("--save-answers", is_flag=True, help="Keep the reference's answers beside --json, for --reference.")
-@click.option("--backend", "backends", metavar="NAME", multiple=True, help="Only this one; may be repeated.")
+@click.option("--backend", "backends", metavar="NAME", multiple=True, help="Only this one, or a peer; may be repeated.")
+@click.option("--peers", is_flag=True, help="Measure beside others' runtimes: all peers that can run here.")
 @click.option("--graph", "graphs", metavar="NAME", multiple=True, help="Only this one; may be repeated.")
 @click.option("--scenario", "scenarios", type=click.Choice(NAMES), multiple=True, help="May be repeated.")
 @click.option(
@@ -134,6 +135,7 @@ def run(
     backends: tuple[str, ...],
     graphs: tuple[str, ...],
     *,
+    peers: bool,
     margins: Path | None,
     data: Path | None,
     region: str | None,
@@ -160,6 +162,7 @@ def run(
         bundle,
         checkpoint=checkpoint,
         backends=backends or None,
+        peers=peers,
         graphs=graphs or None,
         plan=plan,
         against=against,

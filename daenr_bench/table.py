@@ -24,6 +24,7 @@ def print_result(result: Result) -> None:
     _print_contract(result)
     for scenario, title in _TITLES.items():
         _print_scenario(result, scenario, title)
+    _print_on_device(result)
     click.echo()
     for line in notes(result):
         click.echo(line)
@@ -114,6 +115,19 @@ def _print_scenario(result: Result, scenario: str, title: str) -> None:
     headers, row = _table_of(measured)
     rows = [[m.backend, *(row(m) or _no_figures(m, headers))] for m in measured]
     print_table(["backend", *headers], rows)
+
+
+def _print_on_device(result: Result) -> None:
+    """What the device itself says, beside the latency that a rig feels and never in place of it."""
+    told = [(m, m.device) for m in result.measurements if m.device is not None]
+    if not told:
+        return
+    click.echo(f"\nby the device's own clock, {told[0][1].timing_boundary.removeprefix('on the device, ')}")
+    rows = []
+    for m, device in told:
+        host = NONE if m.latency is None else _microseconds(m.latency.percentiles["p50"].value_ns)
+        rows.append([m.graph, m.backend, m.scenario, *_latency(device.latency)[:2], str(device.latency.n), host])
+    print_table(["graph", "backend", "loop", "p50 µs", "p99 µs", "N", "host to host p50 µs"], rows)
 
 
 def _no_figures(measurement: Measurement, headers: Sequence[str]) -> list[str]:

@@ -11,12 +11,16 @@
     ├── OutputExistsError           the output is there already and --force was not given
     ├── ExportError                 a graph or an engine could not be made
     └── BackendUnavailableError     a backend that was asked for cannot run here
+        ├── UnknownBackendError     because there is no such backend
         └── MissingExtraError       because its package is not installed
 
 Each error says three things: the subject (usually a file), what is wrong with it, and what to do about it.
 """
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
 
 
 class DaenrError(Exception):
@@ -89,6 +93,20 @@ class ExportError(DaenrError):
 
 class BackendUnavailableError(DaenrError):
     """A backend or a TensorRT flavour that was asked for cannot run here."""
+
+
+class UnknownBackendError(BackendUnavailableError):
+    """A name that no backend has."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name, self.known = name, known
+        near = difflib.get_close_matches(name, known, 1, cutoff=0.5) or ["auto"]
+        problem = f"is not known; the backends are {', '.join(known)}"
+        super().__init__(f"backend {name!r}", problem, f"did you mean {near[0]}?")
+
+    def __reduce__(self) -> tuple[type[DaenrError], tuple[str, Sequence[str]]]:  # type: ignore[override]
+        """The two arguments that it is made of."""
+        return type(self), (self.name, self.known)
 
 
 class MissingExtraError(BackendUnavailableError):

@@ -37,7 +37,8 @@ def compare_bundles(
     name = _graph_of(bundles, graph)
     entrants, skipped = choose(bundles[0], backends, None)
     machine, started_at = this_machine(), datetime.now(UTC).isoformat(timespec="seconds")
-    opened = [_open(bundle, entrants, name, must_run=backends is not None) for bundle in bundles]
+    must_run = () if backends is None else [backend.name for backend in entrants]
+    opened = [_open(bundle, entrants, name, must_run=must_run) for bundle in bundles]
     pairs, races, not_opened = _match(opened, name, [backend.name for backend in entrants])
     looks = Looks(plan.rounds, len(races))
     contests = {
@@ -89,7 +90,7 @@ def _graph_of(bundles: tuple[Bundle, Bundle], wanted: str | None) -> str:
 
 
 def _open(
-    bundle: Bundle, entrants: Sequence[Backend], graph: str, *, must_run: bool
+    bundle: Bundle, entrants: Sequence[Backend], graph: str, *, must_run: Sequence[str]
 ) -> tuple[dict[str, Cell], dict[str, Skip]]:
     """Compare all golden answers, and close again: each round opens a session of its own."""
     with ExitStack() as stack:

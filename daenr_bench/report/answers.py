@@ -76,8 +76,11 @@ class Headline:
 
 
 def answers_of(source: Source) -> list[Answer]:
-    """An answer for each backend and loop, on each graph that was measured on a schedule, else on the rig's graph."""
-    scheduled = source.of(*LOOPS)
+    """An answer for each backend and loop, on each graph that was measured on a schedule, else on the rig's graph.
+
+    Nobody asks whether to trust a peer: it is there for comparison.
+    """
+    scheduled = [m for m in source.of(*LOOPS) if m.backend not in source.result.peers]
     graphs = list(dict.fromkeys(m.graph for m in scheduled)) or _rig_graph(source)
     rates = list(dict.fromkeys(m.paced.rate_hz for m in scheduled if m.paced is not None)) or [ASSUMED_HZ]
     worth = {
@@ -88,6 +91,7 @@ def answers_of(source: Source) -> list[Answer]:
         replace(answer, accuracy=worth[backend])
         for graph in graphs
         for backend in source.backends
+        if backend not in source.result.peers
         for answer in _answers(source, graph, backend, rates[0])
     ]
 

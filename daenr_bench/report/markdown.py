@@ -89,7 +89,7 @@ def _latencies(source: Source) -> Iterable[tuple[str, ...]]:
             loop = named(m.scenario) if m.complete else f"{named(m.scenario)} (incomplete)"
             yield (
                 code(m.graph),
-                code(m.backend),
+                code(source.titled(m.backend)),
                 loop,
                 *map(words.microseconds, percentiles),
                 words.count(m.latency.n),

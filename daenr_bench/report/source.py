@@ -65,6 +65,10 @@ class Source:
         result = self.result
         return list(dict.fromkeys([a.backend for a in result.accuracy] + [m.backend for m in result.measurements]))
 
+    def titled(self, backend: str) -> str:
+        """A backend's name in a table, which says of a peer that it is one."""
+        return f"{backend} (peer)" if backend in self.result.peers else backend
+
     @property
     def graphs(self) -> list[str]:
         """Those that were compared or measured, in the order of the model's parts."""

@@ -18,6 +18,7 @@ from daenr_bench.cells import BATCH, Cell
 from daenr_bench.progress import Bar
 from daenr_bench.scenarios import calling
 from daenr_bench.scenarios.calling import NOT_MEASURED, Call, quiet_gc, time_calls
+from daenr_bench.scenarios.device import DeviceTimes
 from daenr_bench.scenarios.tracks import Bench, Outcome, Track, calls_to_keep, joined, turns
 from daenr_bench.scenarios.warming import warm_up
 from daenr_bench.statistics.summaries import block_of, latency_of
@@ -92,9 +93,10 @@ class _Burst(Track):
         """Take standing buffers, and warm up."""
         self._call = Call.of(self.cell.session.bind(BATCH))
         self.warm_up = warm_up(self._call, self.cell.inputs, self._read)
+        self.device = DeviceTimes.of(self.cell.session)
 
     def time_block(self) -> None:
-        """Time the calls of one round."""
+        """Time the calls of one round; after them as many by the device, if it tells its time."""
         number, inputs = len(self._starts_ns), self.cell.inputs
         time_calls(self._call, inputs, self._lead_in_ns, self._read)
         self._starts_ns.append(self._read())
@@ -102,6 +104,8 @@ class _Burst(Track):
         time_calls(
             self._call, inputs, block, self._read, first=number * len(block), keep=self._keep, kept=self.kept
         )  # fmt: skip
+        if self.device is not None:
+            self.device.time(inputs, len(block), lead_in=self._plan.lead_in)
 
     def outcome(self, *, complete: bool) -> Outcome:
         """What was measured, to the last call."""

@@ -35,10 +35,10 @@ class Call:
     @staticmethod
     def of(bound: Bound) -> Call:
         """Copy a batch into a session's standing buffer and run."""
-        copy, source, answer = np.copyto, bound.input, bound.run
+        source, answer = bound.input, bound.run
 
         def run(batch: Array) -> None:
-            copy(source, batch)
+            source[...] = batch  # takes half as long as np.copyto
             answer()
 
         return Call(run, bound.outputs)

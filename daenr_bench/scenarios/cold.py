@@ -20,6 +20,7 @@ import numpy as np
 from daenr_bench.cells import Cell
 from daenr_bench.measurement import Cold as ColdFigures
 from daenr_bench.measurement import State
+from daenr_bench.peers.registry import PEERS
 from daenr_bench.progress import Bar
 from daenr_bench.scenarios import cold_process
 from daenr_bench.scenarios.tracks import Bench, Outcome, Track, joined, turns
@@ -78,7 +79,9 @@ class _Cold(Track):
     def __init__(self, cell: Cell, plan: Cold, bench: Bench) -> None:
         super().__init__(cell)
         self._plan = plan
-        self._peer = [] if bench.checkpoint is None else [str(bench.checkpoint.absolute())]
+        self._peer: list[str] = []
+        if cell.backend in PEERS:
+            self._peer = ["peer", *([] if bench.checkpoint is None else [str(bench.checkpoint.absolute())])]
         arguments = [str(bench.bundle.path.absolute()), cell.graph, cell.backend]
         self._command = [sys.executable, "-P", str(Path(cold_process.__file__)), *arguments]
         # Each process is asked another image, so that none can answer what an earlier one left behind.

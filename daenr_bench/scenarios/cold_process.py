@@ -1,8 +1,8 @@
 """A new process that opens one graph and answers one image, and says when it did what. Run by `cold`, as a script.
 
-    python -P cold_process.py BUNDLE GRAPH BACKEND IMAGE [CHECKPOINT]
+    python -P cold_process.py BUNDLE GRAPH BACKEND IMAGE [peer [CHECKPOINT]]
 
-It imports what a rig imports and no more, so nothing of `daenr_bench` unless a peer needs it.
+It imports what a rig imports and no more, so nothing of `daenr_bench` but a peer.
 """
 
 import time
@@ -13,21 +13,22 @@ import json  # noqa: E402  (the clock is read before anything is imported)
 import sys  # noqa: E402
 
 
-def main(path: str, graph: str, backend: str, row: str, checkpoint: str | None = None) -> None:
+def main(path: str, graph: str, backend: str, row: str, kind: str = "", checkpoint: str | None = None) -> None:
     """Print the instants and the answers to one golden input as one line of JSON."""
     from pathlib import Path
 
     from daenr_export.bundle import Bundle
     from daenr_export.bundle.golden import Golden
     from daenr_export.runtime import registry
+    from daenr_export.runtime.protocol import Backend
 
-    if checkpoint is None:
-        opened_on = registry.pick(backend)
-    else:
-        from daenr_bench.entrants import make
+    if kind == "peer":
+        from daenr_bench.peers.registry import make
 
-        opened_on = make(backend, Path(checkpoint))
+        opened_on: Backend = make(backend, Path(checkpoint) if checkpoint else None)
         opened_on.why_unavailable()  # imports its library
+    else:
+        opened_on = registry.pick(backend)
     imported_ns = time.perf_counter_ns()
     bundle = Bundle.open(path)
     source = bundle.graph(graph)

@@ -19,6 +19,7 @@ from daenr_bench.measurement import WarmUp
 from daenr_bench.progress import Bar
 from daenr_bench.scenarios import calling
 from daenr_bench.scenarios.calling import Call, quiet_gc
+from daenr_bench.scenarios.device import DeviceTimes
 from daenr_bench.scenarios.pacing import AT_100_HZ, Pace, blocks_of, figures_of, from_zero
 from daenr_bench.scenarios.schedule import Ready, Schedule
 from daenr_bench.scenarios.tracks import Bench, Outcome, Track, calls_to_keep, joined, turns
@@ -82,6 +83,10 @@ class Paced:
         del stack  # the cell's own session is used
         return rested(cell, bench)
 
+    def on_device(self, cell: Cell) -> DeviceTimes | None:
+        """The cell's own times on its device, if it tells them."""
+        return DeviceTimes.of(cell.session)
+
     def measure(self, cells: Sequence[Cell], bench: Bench) -> Outcome:
         """Go through the schedule with the cells in turns."""
         with ExitStack() as stack:
@@ -112,6 +117,11 @@ class PacedWarm(Paced):
     def prepare(self, cell: Cell, bench: Bench, stack: ExitStack) -> Ready:
         """Open a real-time session, which warms itself up."""
         return kept_warm(cell, bench, stack)
+
+    def on_device(self, cell: Cell) -> DeviceTimes | None:
+        """None: the real-time session, which keeps the engine warm, does not tell its device's time."""
+        del cell
+        return None
 
 
 def rested(cell: Cell, bench: Bench) -> Ready:
@@ -150,15 +160,22 @@ class _Paced(Track):
         frames = plan.rounds * plan.block
         keep = calls_to_keep(frames, [bench.seed, index])
         self._schedule = Schedule(frames, plan.pace.period_ns, bench.clock.read, keep, self.kept)
+        self._by_device = Schedule(frames, plan.pace.period_ns, bench.clock.read, (), {})
 
     def prepare(self, stack: ExitStack) -> None:
         """Get the engine ready."""
         self._ready = self._plan.prepare(self.cell, self._bench, stack)
         self.warm_up = self._ready.warm_up
+        self.device = self._plan.on_device(self.cell)
 
     def go_on(self) -> None:
-        """Go through the frames of one round."""
-        self._schedule.run(self._ready, self.cell.inputs, self._plan.block, lead_in=self._plan.lead_in)
+        """Go through the frames of one round; after them through as many that the device times, if it does."""
+        inputs, block = self.cell.inputs, self._plan.block
+        self._schedule.run(self._ready, inputs, block, lead_in=self._plan.lead_in)
+        if self.device is not None:
+            self.device.leave_out(self._plan.lead_in)
+            ready = self._ready._replace(call=self.device.call)
+            self._by_device.run(ready, inputs, block, lead_in=self._plan.lead_in)
 
     def outcome(self, *, complete: bool) -> Outcome:
         """What was measured, to the last frame."""

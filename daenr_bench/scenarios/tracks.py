@@ -14,6 +14,7 @@ from daenr_bench.cells import Cell
 from daenr_bench.clocks import Clock
 from daenr_bench.measurement import Measurement, State, WarmUp
 from daenr_bench.scenarios.calling import Answers
+from daenr_bench.scenarios.device import DeviceTimes
 from daenr_common.errors import DaenrError
 from daenr_export.bundle import Bundle
 
@@ -81,10 +82,12 @@ class Track:
         warm_up: how it was warmed up.
         kept: answers of timed calls, by their number, which decides the input.
         problem: why it could not be measured to the end.
+        device: its device's own times, where there are any.
     """
 
     cell: Cell
     warm_up: WarmUp | None = None
+    device: DeviceTimes | None = None
     kept: dict[int, Answers] = field(default_factory=dict)
     problem: str | None = None
 
@@ -143,6 +146,8 @@ class Track:
         """The measurement with its figures and raw samples, unless its answers were wrong: then it has none."""
         if concluded.state == State.FAIL.value or not arrays:
             return Outcome((concluded,), {}, concluded.complete)
+        if self.device is not None:
+            arrays, figures = {**arrays, **self.device.samples}, {**figures, "device": self.device.summary}
         keys = {name: self.key(scenario, name) for name in arrays}
         measurement = replace(concluded, samples=keys, **figures)
         return Outcome((measurement,), {keys[name]: array for name, array in arrays.items()}, concluded.complete)

@@ -64,6 +64,37 @@ class Bound:
     run: Callable[[], object]
 
 
+@dataclass(frozen=True)
+class TimedBound:
+    """Standing buffers whose runs the device times, too.
+
+    Attributes:
+        bound: as of any session; its runs take a few microseconds more, because they are timed.
+        device_ns: how long the device took for the last run.
+    """
+
+    bound: Bound
+    device_ns: Callable[[], int]
+
+
+@runtime_checkable
+class DeviceTimed(Protocol):
+    """What a session may offer besides: the time of a run as its device tells it (CUDA events)."""
+
+    @property
+    def device_boundary(self) -> str:
+        """Where the device's clock starts and stops, in words."""
+        ...
+
+    def bind_timed(self, batch: int) -> TimedBound:
+        """Take standing buffers for a batch size.
+
+        Raises:
+            DaenrError: the session is closed.
+        """
+        ...
+
+
 @runtime_checkable
 class Session(Protocol):
     """A graph opened on a backend."""
@@ -105,7 +136,10 @@ class Session(Protocol):
 
 @runtime_checkable
 class Backend(Protocol):
-    """Something that can run graphs. Implementations are registered by name (see `registry`)."""
+    """Something that can run graphs. Implementations are registered by name (see `registry`).
+
+    One may also have an attribute `threads`: how many threads of the processor answer a batch. Benchmarks report it.
+    """
 
     @property
     def name(self) -> str:

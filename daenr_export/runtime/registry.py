@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from daenr_common.errors import BackendUnavailableError
+from daenr_common.errors import BackendUnavailableError, UnknownBackendError
 from daenr_export.runtime import backend_options
 from daenr_export.runtime.availability import reason_of, why_not
 from daenr_export.runtime.protocol import Backend, GraphSource, Session
@@ -169,10 +168,7 @@ def _make(name: str) -> Backend:
         return backend_options.configure(name, _load(target), options) if options else _maker(target)()
     known = _known()
     if name not in known:
-        names = [*known, *_ON_REQUEST]
-        near = difflib.get_close_matches(name, names, 1, cutoff=0.5) or [AUTO]
-        problem = f"is not known; the backends are {', '.join(names)}"
-        raise BackendUnavailableError(f"backend {name!r}", problem, f"did you mean {near[0]}?")
+        raise UnknownBackendError(name, [*known, *_ON_REQUEST])
     return known[name]()
 
 

@@ -45,7 +45,8 @@ def opened(shared_timed_bundle: Path) -> Iterator[Callable[..., list[Cell]]]:
     with ExitStack() as stack:
 
         def opened(*backends: Backend) -> list[Cell]:
-            return open_cells(Bundle.open(shared_timed_bundle), backends, ["responses"], stack, must_run=True)[0]
+            names = [backend.name for backend in backends]
+            return open_cells(Bundle.open(shared_timed_bundle), backends, ["responses"], stack, must_run=names)[0]
 
         yield opened
 

@@ -1,7 +1,8 @@
 /* A CUDA driver in host memory: what the real pycuda needs for buffers and streams, for tests where there is no GPU.
  *
  * "Device" memory is a list of blocks filled with a pattern. Work given to a stream waits until the stream is
- * synchronised, so that a missing synchronisation shows. Copies from or to host memory that is not page-locked, outside
+ * synchronised, so that a missing synchronisation shows. By the device's clock, which events read, a piece of work takes
+ * a microsecond. Copies from or to host memory that is not page-locked, outside
  * of a live block, or without a current context are refused. All other driver functions answer CUDA_ERROR_NOT_SUPPORTED.
  *
  * Functions named double_* are for the tests: what is alive, and failures to order.
@@ -15,11 +16,12 @@
 
 enum { /* cuda.h: CUresult */
     SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_DEVICE = 101, INVALID_CONTEXT = 201,
-    INVALID_HANDLE = 400, NOT_FOUND = 500, CONTEXT_IS_DESTROYED = 709, NOT_SUPPORTED = 801,
+    INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600, CONTEXT_IS_DESTROYED = 709, NOT_SUPPORTED = 801,
     CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901, ILLEGAL_STATE = 401
 };
 enum { DEVICE, PINNED };
 enum { ALIGNMENT = 512, MAX_CONTEXTS = 32, NEVER = -1 };
+enum { WORK_TAKES_NS = 1000 };
 enum { FRESH = 0xCD, FREED = 0xDD };
 
 typedef int CUresult;
@@ -33,8 +35,15 @@ typedef struct Block {
     int registered; /* memory of the caller, which CUDA only locks */
 } Block;
 
+typedef struct Event {
+    struct Event *next;
+    uint64_t at_ns;
+    enum { NEVER_RECORDED, WAITING, PASSED } state;
+} Event;
+
 typedef struct Work {
     struct Work *next;
+    Event *event; /* or NULL: work that takes time */
     void (*function)(void *); /* NULL: a copy */
     void *argument;
     char *to;
@@ -57,6 +66,8 @@ typedef struct Stream {
 static Block *blocks;
 static Stream *streams;
 static Graph *graphs; /* captured or executable */
+static Event *events;
+static uint64_t device_ns; /* the device's clock */
 static int primary_retained;
 static int allocations_until_failure = NEVER;
 static int capture_fails;
@@ -135,8 +146,14 @@ static void drain(Stream *stream) {
     while (stream->first) {
         Work *work = stream->first;
         stream->first = work->next;
-        if (work->function) work->function(work->argument);
-        else memcpy(work->to, work->from, work->bytes);
+        if (work->event) {
+            work->event->at_ns = device_ns;
+            work->event->state = PASSED;
+        } else {
+            if (work->function) work->function(work->argument);
+            else memcpy(work->to, work->from, work->bytes);
+            device_ns += WORK_TAKES_NS;
+        }
         free(work);
     }
     stream->last = NULL;
@@ -217,6 +234,51 @@ EXPORT CUresult cuCtxSynchronize(void) {
 EXPORT CUresult cuLaunchHostFunc(void *stream, void (*function)(void *), void *argument) {
     NEED_CONTEXT;
     return enqueue(stream, (Work){.function = function, .argument = argument});
+}
+
+/* events */
+
+static Event *live_event(void *handle) {
+    Event *event = events;
+    while (event && event != handle) event = event->next;
+    return event;
+}
+
+EXPORT CUresult cuEventCreate(void **handle, unsigned flags) {
+    (void)flags;
+    NEED_CONTEXT;
+    Event *event = calloc(1, sizeof *event);
+    if (!event) return OUT_OF_MEMORY;
+    event->next = events;
+    *handle = events = event;
+    return SUCCESS;
+}
+
+EXPORT CUresult cuEventDestroy_v2(void *handle) {
+    NEED_CONTEXT;
+    Event **link = &events;
+    while (*link && *link != handle) link = &(*link)->next;
+    if (!*link) return INVALID_HANDLE;
+    drain_all(); /* what waits may hold it */
+    *link = (*link)->next;
+    free(handle);
+    return SUCCESS;
+}
+
+EXPORT CUresult cuEventRecord(void *handle, void *stream) {
+    NEED_CONTEXT;
+    Event *event = live_event(handle);
+    if (!event) return INVALID_HANDLE;
+    event->state = WAITING;
+    return enqueue(stream, (Work){.event = event});
+}
+
+EXPORT CUresult cuEventElapsedTime_v2(float *milliseconds, void *start, void *end) {
+    Event *first = live_event(start), *last = live_event(end);
+    if (!first || !last || !first->state || !last->state) return INVALID_HANDLE;
+    if (first->state == WAITING || last->state == WAITING) return NOT_READY;
+    *milliseconds = (float)((double)(last->at_ns - first->at_ns) * 1e-6);
+    return SUCCESS;
 }
 
 /* graphs */
@@ -397,6 +459,12 @@ EXPORT int double_blocks(int kind) {
 EXPORT int double_streams(void) {
     int count = 0;
     for (Stream *stream = streams; stream; stream = stream->next) count++;
+    return count;
+}
+
+EXPORT int double_events(void) {
+    int count = 0;
+    for (Event *event = events; event; event = event->next) count++;
     return count;
 }
 

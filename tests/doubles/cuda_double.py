@@ -61,6 +61,7 @@ class Alive:
     streams: int
     contexts_pushed: int
     graphs: int = 0
+    events: int = 0
 
 
 NOTHING = Alive(device_blocks=0, pinned_blocks=0, streams=0, contexts_pushed=0)
@@ -77,7 +78,8 @@ class DriverDouble:
     def alive(self) -> Alive:
         count = self.library.double_blocks
         streams, pushed = self.library.double_streams(), self.library.double_contexts_pushed()
-        return Alive(count(DEVICE), count(PINNED), streams, pushed, self.library.double_graphs())
+        graphs, events = self.library.double_graphs(), self.library.double_events()
+        return Alive(count(DEVICE), count(PINNED), streams, pushed, graphs, events)
 
     def launches(self) -> int:
         """How often a CUDA graph was launched."""

@@ -101,7 +101,7 @@ def _slowdowns(source: Source, of_graph: Sequence[Measurement]) -> list[tuple[Ce
         burst = medians.get("burst")
         found = [medians.get(name) for name in _SINGLE]
         ratios = [f"{value / burst:.1f}" if value and burst else words.NONE for value in found[1:]]
-        rows.append((backend, of_graph[0].graph, *map(words.microseconds, found), *ratios))
+        rows.append((source.titled(backend), of_graph[0].graph, *map(words.microseconds, found), *ratios))
     return rows
 
 
@@ -129,9 +129,34 @@ def distributions(source: Source) -> Section | None:
         blocks.append(Panels(caption, tuple(panels), legend(source, [m.backend for m in measured])))
     blocks.append(_figures(source, measured))
     if any(m.device is not None for m in measured):
-        blocks.append(_on_device(measured))
+        blocks.append(_on_device(source, measured))
     lead = "Latency of a single image, from host memory to host memory. A mean hides what a rig feels: the tail."
+    if source.result.entrants:
+        blocks.append(_how_they_were_run(source))
+        lead += _PEERS if source.result.peers else ""
     return Section("distributions", "Latency distributions", lead, tuple(blocks))
+
+
+_PEERS = (
+    " Peers are the same model in others' runtimes, run as their documentation recommends for latency; all took turns "
+    "in one run."
+)
+
+
+def _how_they_were_run(source: Source) -> Table:
+    """Threads and settings: without them a comparison says nothing."""
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            source.titled(entrant.backend),
+            words.NONE if entrant.threads is None else str(entrant.threads),
+            f"{max(entrant.opening_s.values(), default=0.0):.2f}",
+            f"{entrant.settings}; {entrant.documentation}" if entrant.settings else "a backend of the bundle",
+        )
+        for entrant in source.result.entrants
+    )
+    figures = numbers("threads", "opened in, s")
+    caption = "How each was run. Opening a graph, with all that is compiled for it, is in no latency"
+    return Table(caption, (Column("engine"), *figures, Column("settings and documentation", is_prose=True)), rows)
 
 
 def _curve(source: Source, m: Measurement) -> list[Point]:
@@ -191,7 +216,7 @@ def _figures(source: Source, measured: Sequence[Measurement]) -> Table:
         assert latency is not None
         rows.append(
             (
-                m.graph, m.backend, named(m.scenario),
+                m.graph, source.titled(m.backend), named(m.scenario),
                 *(words.microseconds(p(latency, name)) for name in ("p50", "p90", "p99")),
                 words.microseconds(bound(latency, "p99")),
                 words.microseconds(p(latency, "p99.9")),
@@ -206,12 +231,12 @@ def _figures(source: Source, measured: Sequence[Measurement]) -> Table:
     return Table(caption, columns, tuple(rows))
 
 
-def _on_device(measured: Sequence[Measurement]) -> Table:
+def _on_device(source: Source, measured: Sequence[Measurement]) -> Table:
     """What the device itself says: beside the latency that a rig feels, never in place of it."""
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             m.graph,
-            m.backend,
+            source.titled(m.backend),
             named(m.scenario),
             *(words.microseconds(p(m.device.latency, name)) for name in ("p50", "p99")),
             words.microseconds(p(m.latency, "p50")),

@@ -58,6 +58,11 @@ class OnnxRuntimeBackend:
         """The name a user asks for."""
         return self._provider.backend
 
+    @property
+    def threads(self) -> int:
+        """Of the processor, that run one operator."""
+        return self._threads
+
     def why_unavailable(self) -> str | None:
         """None where onnxruntime is installed and can start the provider; otherwise all that is missing."""
         try:

@@ -36,6 +36,11 @@ class OpenVinoBackend:
         """The name a user asks for."""
         return self._name
 
+    @property
+    def threads(self) -> int:
+        """Of the processor, that run one inference."""
+        return self._threads
+
     def why_unavailable(self) -> str | None:
         """None where OpenVINO is installed; otherwise what is missing."""
         try:

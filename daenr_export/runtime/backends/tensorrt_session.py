@@ -11,18 +11,24 @@ from typing import Any, Self, TypeVar, final
 import numpy as np
 
 from daenr_common.errors import DaenrError, ImageError
+from daenr_export.runtime.backends.cuda_events import EventTimer
 from daenr_export.runtime.backends.cuda_graph import CapturedGraph
 from daenr_export.runtime.backends.cuda_memory import DeviceTensors, HostTensors, current, primary_context
 from daenr_export.runtime.backends.tensorrt_context import OpenEngine
-from daenr_export.runtime.protocol import Bound
+from daenr_export.runtime.protocol import Bound, TimedBound
 from daenr_export.specs import Array, GraphSpec
 
 T = TypeVar("T")
 
+DEVICE_BOUNDARY = (
+    "on the device, between two CUDA events in the stream: from before the copy of the batch to the device to after "
+    "the copies of the answers from it; launching it all and waiting for it are outside"
+)
+
 
 @final
 class EngineSession:
-    """An open engine with its buffers (see `daenr_export.runtime.protocol.Session`).
+    """An open engine with its buffers (see `daenr_export.runtime.protocol.Session`, and `DeviceTimed` there).
 
     Memory is taken once, for the largest batch. Any thread may run it, one at a time: the CUDA context is made current
     for each call, and given back.
@@ -51,6 +57,7 @@ class EngineSession:
         self._device = DeviceTensors(driver, spec)
         self._hosts = [HostTensors.allocate(driver, spec, spec.batch.max)]
         self._head = self._hosts[0]
+        self._timers: list[EventTimer] = []
         self._size = 0
         self._one_at_a_time = threading.Lock()
         for tensor, address in zip((spec.input, *spec.outputs), self._device.addresses, strict=True):
@@ -82,6 +89,25 @@ class EngineSession:
         host = self._exclusively(partial(self._prepare, batch), batch)
         return Bound(host.input, host.outputs, partial(self._exclusively, partial(self._answer, host), batch))
 
+    @property
+    def device_boundary(self) -> str:
+        """Where the device's clock starts and stops, in words."""
+        return DEVICE_BOUNDARY
+
+    def bind_timed(self, batch: int) -> TimedBound:
+        """Take standing buffers like `bind`, whose runs are also timed by the device.
+
+        Raises:
+            ImageError: the engine does not take this batch size.
+            DaenrError: the session is closed or busy in another thread, or the GPU reports an error.
+        """
+        self._check_size(batch)
+        host = self._exclusively(partial(self._prepare, batch), batch)
+        timer = self._exclusively(self._new_timer, batch)
+        run = partial(self._exclusively, partial(self._answer, host, timer), batch)
+        run()  # from now on there is a time to be told
+        return TimedBound(Bound(host.input, host.outputs, run), partial(self._exclusively, timer.elapsed_ns, batch))
+
     def close(self) -> None:
         """Free the engine, the buffers and the stream. Closing twice is allowed; a batch in flight is waited for."""
         with self._one_at_a_time:
@@ -97,6 +123,8 @@ class EngineSession:
                     self._device.free()
                     for host in self._hosts:
                         host.free()
+                    for timer in self._timers:
+                        timer.free()
                     del self._hosts, self._head, self._stream
 
     def __enter__(self) -> Self:
@@ -148,6 +176,11 @@ class EngineSession:
         self._open_engine.keep_kernels()  # a rig's process may be killed, and then nothing is closed
         return host
 
+    def _new_timer(self) -> EventTimer:
+        timer = EventTimer(self._driver, self._stream)
+        self._timers.append(timer)
+        return timer
+
     def _copy_and_answer(self, batch: Array) -> tuple[Array, ...]:
         if len(batch) != self._head.batch:
             self._head = self._hosts[0].first(len(batch))
@@ -156,14 +189,18 @@ class EngineSession:
         self._answer(host)
         return tuple(output.copy() for output in host.outputs)
 
-    def _answer(self, host: HostTensors) -> None:
+    def _answer(self, host: HostTensors, timer: EventTimer | None = None) -> None:
         try:
             if host.batch != self._size:
                 self._resize(host.batch)
+            if timer is not None:
+                timer.start()
             if self._capture:
                 self._launch(host)
             else:
                 self._queue(host)
+            if timer is not None:
+                timer.stop()
         finally:  # whatever failed, nothing may still be on its way from or to these buffers
             self._stream.synchronize()
 

@@ -21,7 +21,8 @@ from daenr_bench.measurement import (
     ThroughputPoint,
     WarmUp,
 )
-from daenr_bench.result import Accuracy, BundleId, ClockUse, Overhead, Parity, Result, Settings, Skip
+from daenr_bench.peers.registry import PEERS
+from daenr_bench.result import Accuracy, BundleId, ClockUse, Entrant, Overhead, Parity, Result, Settings, Skip
 from daenr_bench.result_files import Report
 from daenr_bench.scenarios.pacing import Pace, blocks_of, figures_of
 from daenr_bench.scenarios.schedule import Frames
@@ -209,6 +210,14 @@ STANDARD = Standard(
 )
 
 
+def entrant(backend: str, **fields: Any) -> Entrant:
+    """What took part: PyTorch as a peer, all else as a backend of the bundle."""
+    known = Entrant(backend, False, None, None, 1, {"responses": 0.02})
+    if backend in PEERS:
+        known = replace(known, is_peer=True, settings=f"{backend} as told", documentation="https://example.org/docs")
+    return replace(known, **fields)
+
+
 def result_of(made: Sequence[Made], accuracy: Sequence[Accuracy] | None = None, **fields: Any) -> Report:
     """A result with its samples. Where no accuracy is given, everything that was measured was right before."""
     measurements = tuple(m for m, _ in made)
@@ -224,6 +233,7 @@ def result_of(made: Sequence[Made], accuracy: Sequence[Accuracy] | None = None, 
         clock=ClockUse("time.perf_counter_ns", 1, 0.0),
         reference_backend="torch",
         standard=STANDARD,
+        entrants=tuple(entrant(backend) for backend in dict.fromkeys(backend for _, backend in cells)),
         accuracy=tuple(accuracy) if accuracy is not None else tuple(right(*cell) for cell in cells),
         measurements=measurements,
         skipped=(Skip("tensorrt", None, "tensorrt: no CUDA driver on this machine; choose a backend for the CPU"),),

@@ -84,14 +84,23 @@ def test_a_fault_in_one_scenario_spoils_the_engine(state: str) -> None:
 def test_engines_are_named_one_by_one() -> None:
     made = [
         paced(backend="native"), paced(backend="onnxruntime", late=50), paced(backend="onnxruntime", warm=True),
-        paced(backend="torch", late=50), burst(backend="openvino"),
+        paced(backend="tensorrt", late=50), burst(backend="openvino"),
     ]  # fmt: skip
     headline, _ = ask(result_of(made))
     assert headline.verdict is Verdict.PASS
     assert headline.answer == (
-        "Yes, with native. With onnxruntime only when kept warm between frames. Not with torch. "
+        "Yes, with native. With onnxruntime only when kept warm between frames. Not with tensorrt. "
         "Cannot tell for openvino."
     )
+
+
+def test_nobody_asks_whether_to_trust_a_peer() -> None:
+    made = [paced(backend="torch"), paced(backend="onnxruntime", late=50), paced(backend="onnxruntime-default")]
+    headline, answers = ask(result_of(made))
+    assert headline.answer == "No."
+    assert [answer.backend for answer in answers] == ["onnxruntime"]
+    headline, answers = ask(result_of([paced(backend="torch")]))
+    assert (headline.verdict, answers) == (Verdict.CANNOT_TELL, [])
 
 
 def test_a_soak_that_fails_takes_the_yes_of_the_same_loop_back() -> None:

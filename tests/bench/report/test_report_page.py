@@ -34,7 +34,7 @@ def whole() -> Page:
 def test_verdicts_come_first(whole: Page) -> None:
     text = whole.text
     assert text.index("May I trust this engine at 100 Hz?") < text.index("Yes, with onnxruntime or openvino")
-    assert "With torch only when kept warm between frames." in text
+    assert "torch" not in text[: text.index("Paced against burst")].replace("PyTorch", "")
     assert text.index("Every engine's answer") < text.index("Paced against burst")
     assert "Verdict of the whole run" in text
 
@@ -47,6 +47,17 @@ def test_every_scenario_has_its_section(whole: Page) -> None:
     ]  # fmt: skip
     linked = {attributes["href"] for attributes in whole.all("a")}
     assert {f"#{ident}" for ident in idents} <= linked
+
+
+def test_peers_are_said_to_be_peers_and_how_they_were_run(whole: Page) -> None:
+    text = whole.text
+    assert "Peers are the same model in others' runtimes" in text
+    assert "How each was run." in text
+    assert "torch (peer) 1 0.02 torch as told; https://example.org/docs" in text
+    assert "onnxruntime 1 0.02 a backend of the bundle" in text
+    without = page_of(factory.result_of([burst(), paced()])).text
+    assert "Peers are" not in without
+    assert "How each was run." in without
 
 
 def test_it_needs_nothing_from_elsewhere(whole: Page) -> None:
