@@ -7,6 +7,8 @@ bounds and for what a rig feels there is `daenr-bench run`: here one benchmark r
 
 from __future__ import annotations
 
+import subprocess
+from functools import partial
 from itertools import cycle
 
 import pytest
@@ -17,6 +19,7 @@ from daenr_bench.clocks import SYSTEM_CLOCK
 from daenr_bench.peers.registry import PEERS, TORCH, make
 from daenr_bench.run import RIG_GRAPH
 from daenr_bench.scenarios.calling import Call
+from daenr_bench.scenarios.cold import command_of
 from daenr_bench.scenarios.pacing import AT_100_HZ
 from daenr_export.graphs.names import CUTS
 from daenr_export.runtime import registry
@@ -81,3 +84,13 @@ def test_throughput(benchmark, open_cell, entrant, batch):
     bound.input[:] = cell.inputs[0]
     benchmark.group = f"{RIG_GRAPH}, batch {batch}"
     benchmark.pedantic(bound.run, rounds=CALLS // batch + 20, warmup_rounds=10)
+
+
+@each_entrant
+def test_cold(benchmark, open_cell, entrant, name, subject):
+    """From the start of a new process to its end: a little more than to the first answer."""
+    open_cell(entrant, RIG_GRAPH)  # right, and whatever is cached is cached
+    command = command_of(subject.bundle, RIG_GRAPH, name, subject.checkpoint)
+    benchmark.group = f"{RIG_GRAPH}, cold"
+    run = partial(subprocess.run, command, check=True, stdout=subprocess.DEVNULL)
+    benchmark.pedantic(run, rounds=3)

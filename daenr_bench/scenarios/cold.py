@@ -73,17 +73,29 @@ class Cold:
         return joined([track.outcome(complete=complete) for track in tracks], complete=complete)
 
 
+def command_of(bundle: Path, graph: str, backend: str, checkpoint: Path | None, image: int = 0) -> list[str]:
+    """The process that opens one graph and answers one image.
+
+    Args:
+        bundle: path.
+        graph: of the bundle.
+        backend: name of a backend or of a peer.
+        checkpoint: what peers run that need one.
+        image: which of the golden inputs.
+    """
+    arguments = [str(bundle.absolute()), graph, backend, str(image)]
+    if backend in PEERS:
+        arguments += ["peer", *([] if checkpoint is None else [str(checkpoint.absolute())])]
+    return [sys.executable, "-P", str(Path(cold_process.__file__)), *arguments]
+
+
 class _Cold(Track):
     """A cell's processes: the stages of each `(stages,)`."""
 
     def __init__(self, cell: Cell, plan: Cold, bench: Bench) -> None:
         super().__init__(cell)
         self._plan = plan
-        self._peer: list[str] = []
-        if cell.backend in PEERS:
-            self._peer = ["peer", *([] if bench.checkpoint is None else [str(bench.checkpoint.absolute())])]
-        arguments = [str(bench.bundle.path.absolute()), cell.graph, cell.backend]
-        self._command = [sys.executable, "-P", str(Path(cold_process.__file__)), *arguments]
+        self._bench = bench
         # Each process is asked another image, so that none can answer what an earlier one left behind.
         self._images = np.random.default_rng(bench.seed).permutation(len(cell.inputs)).tolist()
         self._can_start = cell.backend not in bench.made_by_caller
@@ -94,7 +106,8 @@ class _Cold(Track):
         if not self._can_start:
             return
         image = self._images[len(self._stages_ns) % len(self._images)]
-        command = [*self._command, str(image), *self._peer]
+        bench, cell = self._bench, self.cell
+        command = command_of(bench.bundle.path, cell.graph, cell.backend, bench.checkpoint, image)
         spawned_ns = time.perf_counter_ns()
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=self._plan.timeout_s)

@@ -249,3 +249,8 @@ def test_openvino_keeps_the_precision_and_decides_on_threads(
     assert model.get_property("PERFORMANCE_HINT") == "LATENCY"
     assert model.get_property("EXECUTION_MODE_HINT").name == "ACCURACY"
     assert peer.threads == model.get_property("INFERENCE_NUM_THREADS")
+
+
+def test_the_guide_tells_of_every_peer() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "benchmarking.md").read_text("utf-8")
+    assert [name for name in PEERS if f"`{name}`" not in guide] == []
