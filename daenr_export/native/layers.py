@@ -22,17 +22,22 @@ ALIGNMENT = 16
 
 @dataclass(frozen=True)
 class Storage:
-    """How a value lies in memory: pixel by pixel, `pixel` floats apart, of which the first `channels` count."""
+    """How a value lies in memory: pixel by pixel, `pixel` floats apart, of which the first `channels` count.
+
+    Attributes:
+        image: floats from one image to the next.
+    """
 
     height: int
     width: int
     channels: int
     pixel: int
+    image: int
 
     @property
     def floats(self) -> int:
-        """Size of one image's share, a multiple of the alignment."""
-        return padded(self.height * self.width * self.pixel)
+        """Size of one image's share."""
+        return self.height * self.width * self.pixel
 
     @property
     def row(self) -> int:
@@ -47,9 +52,9 @@ def padded(count: int) -> int:
 
 def storage_of(shape: tuple[int, ...]) -> Storage:
     """How a map `(C, H, W)`, a vector `(N,)` or codes `(H, W)` lie in memory."""
-    if len(shape) == 3:
-        return Storage(shape[1], shape[2], shape[0], padded(shape[0]))
-    return Storage(1, 1, int(np.prod(shape)), padded(int(np.prod(shape))))
+    channels, height, width = shape if len(shape) == 3 else (int(np.prod(shape)), 1, 1)
+    # Without the line more, images whose size is a multiple of a page would all fall on the same few lines of the cache.
+    return Storage(height, width, channels, padded(channels), height * width * padded(channels) + ALIGNMENT)
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,7 @@ def make_layer(fused: Fused, network: Network, source: Storage) -> Layer:
     if isinstance(operation, Dense):
         weight, bias = _dense(operation, network.shapes[operation.input], shape)
         grids: tuple[Grid, ...] = (Grid(weight, (1, 1), (1, 1), (0, 0)),)
-        target = Storage(1, 1, target.floats, target.floats) if len(shape) == 3 else target
+        target = Storage(1, 1, target.floats, target.floats, target.image) if len(shape) == 3 else target
     elif isinstance(operation, Convolution):
         weight = _pad_outputs(operation.weight.transpose(2, 3, 1, 0), target.pixel)
         grids = (Grid(weight, (target.height, target.width), operation.stride, operation.pads[0]),)

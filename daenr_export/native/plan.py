@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from daenr_export.native.fusing import Fused, fuse
 from daenr_export.native.layers import Layer, Storage, make_layer, padded, storage_of
 from daenr_export.native.operations import Convolution, Dense, Network, TransposedConvolution
@@ -46,7 +48,7 @@ def make_plan(network: Network, max_batch: int) -> Plan:
     direct = entry.dtype == "float32" and _is_direct(entry.name, entry.shape, fused)
     if direct:
         shape = entry.shape if len(entry.shape) == 3 else (entry.shape[0], 1, 1)
-        storages[entry.name] = Storage(shape[1], shape[2], shape[0], shape[0])
+        storages[entry.name] = Storage(shape[1], shape[2], shape[0], shape[0], int(np.prod(shape)))
     steps = tuple(
         make_layer(item, network, storages[item.operation.input])
         if isinstance(item.operation, CONVOLUTIONS)
@@ -75,10 +77,10 @@ def _is_direct(name: str, shape: tuple[int, ...], fused: tuple[Fused, ...]) -> b
     return is_plain and all(isinstance(user, CONVOLUTIONS) for user in users)
 
 
-def floats_of(network: Network, storages: dict[str, Storage], name: str) -> int:
-    """One image's share of a value in the arena: codes are int64 and take two floats each."""
+def image_floats(network: Network, storages: dict[str, Storage], name: str) -> int:
+    """Floats from one image's share of a value to the next: codes are int64 and take two floats each."""
     shape = network.shapes[name]
-    return padded(2 * shape[0] * shape[1]) if len(shape) == 2 else storages[name].floats
+    return padded(2 * shape[0] * shape[1]) if len(shape) == 2 else storages[name].image
 
 
 def _place(
@@ -92,7 +94,7 @@ def _place(
     last |= {spec.name: len(steps) for spec in network.outputs if spec.name in made}
     placed: dict[str, tuple[int, int]] = {}
     for name in sorted(made, key=lambda n: made[n]):
-        size = images * floats_of(network, storages, name)
+        size = images * image_floats(network, storages, name)
         busy = sorted(
             span for other, span in placed.items() if made[other] <= last[name] and last[other] >= made[name]
         )

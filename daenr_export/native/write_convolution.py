@@ -8,12 +8,16 @@ from itertools import product
 from daenr_export.native import tiles
 from daenr_export.native.layers import Grid, Layer
 from daenr_export.native.packing import block_widths, pack
+from daenr_export.native.write_winograd import suits, write_winograd
 from daenr_export.native.writer import StepCode, Writer
 
 WIDE_BLOCK, BLOCK = 64, 32
 """Output channels in a block of weights: a map of few pixels streams through its weights, and wants long rows."""
 
 FEW_PIXELS = 4
+SMALL_EDGE = 8
+"""Maps up to this size have so many channels that their weights are better loaded once for several images."""
+
 IN_OUT = "const float *restrict in, float *restrict out"
 PIECE = "const float *restrict in, const float *restrict w, const float *restrict bias, float *restrict out"
 
@@ -36,6 +40,8 @@ def write_convolution(layer: Layer, writer: Writer, images: int) -> StepCode:
         writer: of the instruction set.
         images: in a group.
     """
+    if suits(layer):
+        return write_winograd(layer, writer, images, share_weights=layer.target.height <= SMALL_EDGE)
     bias = writer.constants.add(layer.bias)
     one, group = [], []
     one_cost = group_cost = 0.0
@@ -148,7 +154,7 @@ def _across_images(layer: Layer, grid: Grid, block: _Block, writer: Writer, imag
         pairs *= sum(max(0, b - a) for a, b in spans)
     text = (
         f"across_images({_shape(layer, grid, block)},\n"
-        f"    {grid.size[0]}, {grid.size[1]}, {images}, {tile}, {tile_vectors}, {layer.source.floats}, "
-        f"{layer.target.floats}, in, w, b, to);"
+        f"    {grid.size[0]}, {grid.size[1]}, {images}, {tile}, {tile_vectors}, {layer.source.image}, "
+        f"{layer.target.image}, in, w, b, to);"
     )
     return cost * pairs * layer.source.channels, text

@@ -43,10 +43,12 @@ class StepCode:
     Attributes:
         one: of one image.
         group: of a group of images at once; None where it is done image by image.
+        scratch: floats that they need besides; they take a third argument where it is not 0.
     """
 
     one: str
     group: str | None = None
+    scratch: int = 0
 
 
 def _indent(text: str) -> str:

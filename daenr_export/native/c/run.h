@@ -5,6 +5,7 @@
 #include "convolution.h"
 #include "moving.h"
 #include "readout.h"
+#include "winograd.h"
 
 /* Compiled in once for all instruction sets, aligned to 64 bytes. */
 extern const unsigned char weights[];

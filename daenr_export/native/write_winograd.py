@@ -1,0 +1,129 @@
+"""The C of a convolution by Winograd's products: which layers it suits, and how its weights lie."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from daenr_export.native.layers import ALIGNMENT, Grid, Layer
+from daenr_export.native.packing import Constants, block_widths
+from daenr_export.native.targets import InstructionSet
+from daenr_export.native.writer import StepCode, Writer
+from daenr_export.specs import Array
+
+BLOCK = 32
+FEWEST_TILES = 4
+LOADS_COST_MORE = 1.1
+"""Than their number says: not all come from the nearest cache."""
+IN_OUT = "const float *restrict in, float *restrict out, float *restrict scratch"
+
+
+def suits(layer: Layer) -> bool:
+    """Whether all of a layer can be computed so, and is large enough to gain by it."""
+    source = layer.source
+    whole_vectors = source.channels == source.pixel and source.channels % ALIGNMENT == 0
+    return whole_vectors and all(_suits(grid) for grid in layer.grids)
+
+
+def _suits(grid: Grid) -> bool:
+    stride, taps, (height, width) = grid.stride, grid.weight.shape[:2], grid.size
+    fits = (stride, taps) in (((1, 1), (2, 2)), ((2, 2), (4, 4)))
+    return fits and height % 2 == width % 2 == 0 and height * width // 4 >= FEWEST_TILES
+
+
+def write_winograd(layer: Layer, writer: Writer, images: int, share_weights: bool) -> StepCode:
+    """The functions of a layer.
+
+    Args:
+        layer: one that `suits`.
+        writer: of the instruction set.
+        images: in a group.
+        share_weights: whether the images of a group go through each block of weights together.
+    """
+    one, scratch = _function(layer, writer, 1)
+    if images == 1 or not share_weights:
+        return StepCode(one, scratch=scratch)
+    group, more = _function(layer, writer, images)
+    return StepCode(one, group, max(scratch, more))
+
+
+def _function(layer: Layer, writer: Writer, images: int) -> tuple[str, int]:
+    """Name of the function for so many images, and the floats of scratch that it needs."""
+    source, target, constants = layer.source, layer.target, writer.constants
+    bias, zeros = constants.add(layer.bias), constants.add(np.zeros(source.channels, np.float32))
+    lines, scratch = [], 0
+    for grid in layer.grids:
+        tiles = images * grid.size[0] * grid.size[1] // 4
+        products = grid.stride[0] ** 2 * source.channels
+        start, first = _pack(constants, grid), 0
+        origin = grid.origin[0] * target.row + grid.origin[1] * target.pixel
+        scratch = max(scratch, 9 * tiles * (products + BLOCK) + 2 * products * BLOCK)
+        lines.append(
+            f"transform_images({_shape(layer, grid, BLOCK)}, {images}, {source.image}, in, weights_at({zeros}), scratch);"
+        )
+        for width in block_widths(target.pixel, BLOCK):
+            few, vectors = _tile(tiles, width // writer.machine.lanes, writer.machine)
+            piece = (
+                f"winograd_block({_shape(layer, grid, width)}, {images}, {target.image}, {few}, {vectors},\n"
+                f"    transformed, scratch, w, bias, out);"
+            )
+            name = writer.function("block", _PIECE, piece)
+            lines.append(
+                f"{name}(scratch, scratch + {9 * tiles * products}, weights_at({start + 4 * products * first}),\n"
+                f"    weights_at({bias + first}), out + {origin + first});"
+            )
+            first += width
+    title = f"{layer.title}, Winograd{f', {images} images' if images > 1 else ''}"
+    return writer.function("winograd", IN_OUT, "\n".join(lines), title), scratch
+
+
+_PIECE = (
+    "const float *restrict transformed, float *restrict scratch, const float *restrict w, const float *restrict bias, "
+    "float *restrict out"
+)
+
+
+def _pack(constants: Constants, grid: Grid) -> int:
+    """Keep the weights as `[block][tap y][part][input channel][tap x][channel of the block]`; their offset."""
+    taps, (stride, _) = grid.weight, grid.stride
+    channels, outputs = taps.shape[2:]
+    # Tap t of part d is tap t · stride + d of the convolution.
+    parts = taps.reshape(2, stride, 2, stride, channels, outputs).transpose(0, 1, 3, 4, 2, 5)
+    flat = parts.reshape(2, stride * stride * channels, 2, outputs)
+    blocks: list[Array] = []
+    first = 0
+    for width in block_widths(outputs, BLOCK):
+        blocks.append(flat[..., first : first + width].reshape(-1))
+        first += width
+    return constants.add(np.concatenate(blocks).astype(np.float32))
+
+
+def _tile(tiles: int, block_vectors: int, machine: InstructionSet) -> tuple[int, int]:
+    """Tiles and vectors of output channels that stay in registers, three products each: those that cost least."""
+    found = [
+        (_cost(few, vectors, machine) / (few * vectors), -few, few, vectors)
+        for few in range(1, tiles + 1)
+        for vectors in range(1, block_vectors + 1)
+        if tiles % few == block_vectors % vectors == 0
+        and 3 * few * vectors + 3 * vectors + (1 if machine.fused else 2) <= machine.registers
+    ]
+    _, _, few, vectors = min(found, default=(0, 0, 1, 1))
+    return few, vectors
+
+
+def _cost(few: int, vectors: int, machine: InstructionSet) -> float:
+    """Cycles for one product of a tile, where the middle weights are the sum of the outer ones."""
+    arithmetic = 3 * few * vectors * (1 if machine.fused else 2) + vectors
+    loads = 3 * few + 2 * vectors
+    return max(arithmetic, loads * LOADS_COST_MORE) / 2
+
+
+def _shape(layer: Layer, grid: Grid, width: int) -> str:
+    source, target = layer.source, layer.target
+    return (
+        f"(winograd){{.in_height = {source.height}, .in_width = {source.width}, .in_row = {source.row}, "
+        f".in_pixel = {source.pixel}, .channels = {source.channels}, .stride = {grid.stride[0]}, "
+        f".pad_y = {grid.pad[0]}, .pad_x = {grid.pad[1]}, "
+        f".tiles_y = {grid.size[0] // 2}, .tiles_x = {grid.size[1] // 2}, "
+        f".out_row = {target.row * grid.step[0]}, .out_pixel = {target.pixel * grid.step[1]}, "
+        f".block = {width}, .kind = {layer.activation.upper()}}}"
+    )
