@@ -10,16 +10,18 @@ import numpy as np
 
 from daenr_export.native.layers import Layer, padded
 from daenr_export.native.packing import Constants
-from daenr_export.native.plan import Plan, image_floats, make_plan, result_of, source_of
+from daenr_export.native.plan import Plan, Step, image_floats, make_plan, result_of, source_of, weights_of
 from daenr_export.native.operations import Network
 from daenr_export.native.targets import InstructionSet
 from daenr_export.native.write_convolution import write_convolution
+from daenr_export.native.spread import Spread
 from daenr_export.native.write_others import write_other
+from daenr_export.native.write_spread import write_spread
 from daenr_export.native.writer import StepCode, Writer
 from daenr_export.specs import Array, TensorSpec
 
 KERNELS = (
-    "daenr_native.h", "vectors.h", "activations.h", "convolution.h", "winograd.h", "readout.h", "moving.h", "run.h", "library.c",
+    "daenr_native.h", "vectors.h", "activations.h", "convolution.h", "winograd.h", "overlap.h", "readout.h", "moving.h", "run.h", "library.c",
 )  # fmt: skip
 """The C that is the same for every graph; package data in `c/`."""
 
@@ -80,10 +82,11 @@ def generate(
 
 def _run(plan: Plan, writer: Writer) -> tuple[str, int]:
     """The file of an instruction set, and the floats of scratch that it needs."""
-    steps = [
-        (step, write_convolution(step, writer, plan.images) if isinstance(step, Layer) else write_other(step, plan, writer))
-        for step in plan.steps
-    ]
+    steps = []
+    sizes = [weights_of(step) for step in plan.steps]
+    for index, step in enumerate(plan.steps):
+        writer.ahead.to_come = sum(sizes[index + 1 :])
+        steps.append((step, _step(step, plan, writer)))
     functions = [_images("one_image", plan, steps, 1)]
     loop = "for (size_t image = 0; image < (size_t)batch; image++)\n        one_image(state, input, outputs, image);"
     if plan.images > 1:
@@ -104,7 +107,13 @@ def _run(plan: Plan, writer: Writer) -> tuple[str, int]:
     return "\n".join([*head, writer.text(), *functions, entry]), max((code.scratch for _, code in steps), default=0)
 
 
-def _images(name: str, plan: Plan, steps: list[tuple[object, StepCode]], images: int) -> str:
+def _step(step: Step, plan: Plan, writer: Writer) -> StepCode:
+    if isinstance(step, Layer):
+        return write_convolution(step, writer, plan.images)
+    return write_spread(step, writer) if isinstance(step, Spread) else write_other(step, plan, writer)
+
+
+def _images(name: str, plan: Plan, steps: list[tuple[Step, StepCode]], images: int) -> str:
     """The function that answers so many images from number `image` of the batch on."""
     entry = plan.network.input
     kind, size = C_TYPES[entry.dtype], int(np.prod(entry.shape))
@@ -135,8 +144,8 @@ def _entry(plan: Plan, images: int) -> list[str]:
     ]
 
 
-def _call(plan: Plan, step: object, code: StepCode, images: int) -> str:
-    source, result = source_of(step), result_of(step)  # type: ignore[arg-type]
+def _call(plan: Plan, step: Step, code: StepCode, images: int) -> str:
+    source, result = source_of(step), result_of(step)
     from_text, from_size = _place(plan, source)
     to_text, to_size = _place(plan, result)
     scratch = ", scratch" if code.scratch else ""

@@ -41,9 +41,14 @@ def block_widths(outputs: int, width: int) -> list[int]:
     return [width] * (outputs // width) + ([outputs % width] if outputs % width else [])
 
 
+def enumerate_blocks(outputs: int, width: int) -> list[tuple[int, int]]:
+    """First channel and width of each block."""
+    widths = block_widths(outputs, width)
+    return list(zip(accumulate(widths, initial=0), widths, strict=False))
+
+
 def pack(constants: Constants, grid: Grid, width: int) -> int:
     """Keep the weights of a grid as `[block][tap y][tap x][input channel][channel of the block]`; their offset."""
-    widths = block_widths(grid.weight.shape[-1], width)
-    starts = list(accumulate(widths, initial=0))
-    blocks = [grid.weight[..., a:b].reshape(-1) for a, b in zip(starts, starts[1:], strict=False)]
+    outputs = grid.weight.shape[-1]
+    blocks = [grid.weight[..., at : at + size].reshape(-1) for at, size in enumerate_blocks(outputs, width)]
     return constants.add(np.concatenate(blocks).astype(np.float32))

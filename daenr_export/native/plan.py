@@ -8,10 +8,14 @@ import numpy as np
 
 from daenr_export.native.fusing import Fused, fuse
 from daenr_export.native.layers import Layer, Storage, make_layer, padded, storage_of
+from daenr_export.native.spread import Spread, make_spread, suits_spread
 from daenr_export.native.operations import Convolution, Dense, Network, TransposedConvolution
 
 GROUP = 8
 """Images that go through the network together where a batch has as many: each weight is then loaded once for all."""
+
+Step = Fused | Layer | Spread
+"""Convolutions in the form of their kernels, other operations as they are."""
 
 CONVOLUTIONS = (Convolution, TransposedConvolution, Dense)
 
@@ -22,7 +26,7 @@ class Plan:
 
     Attributes:
         network: as read.
-        steps: in order: convolutions as layers, other operations as they are.
+        steps: in order: each finds its input computed.
         storages: how each value lies in memory.
         offsets: where the values of a group lie in the arena, in floats; the image of a direct input is read where the caller
             has it, and has none.
@@ -32,7 +36,7 @@ class Plan:
     """
 
     network: Network
-    steps: tuple[Fused | Layer, ...]
+    steps: tuple[Step, ...]
     storages: dict[str, Storage]
     offsets: dict[str, int]
     direct: bool
@@ -49,25 +53,33 @@ def make_plan(network: Network, max_batch: int) -> Plan:
     if direct:
         shape = entry.shape if len(entry.shape) == 3 else (entry.shape[0], 1, 1)
         storages[entry.name] = Storage(shape[1], shape[2], shape[0], shape[0], int(np.prod(shape)))
-    steps = tuple(
-        make_layer(item, network, storages[item.operation.input])
-        if isinstance(item.operation, CONVOLUTIONS)
-        else item
-        for item in fused
-    )
+    steps = tuple(_step(item, network, storages[item.operation.input]) for item in fused)
+    storages |= {step.output: step.target for step in steps if isinstance(step, Spread)}
     images = GROUP if max_batch >= GROUP else 1
     offsets, arena = _place(network, steps, storages, images, direct)
     return Plan(network, steps, storages, offsets, direct, images, arena)
 
 
-def source_of(step: Fused | Layer) -> str:
+def _step(fused: Fused, network: Network, source: Storage) -> Step:
+    if suits_spread(fused, network):
+        return make_spread(fused, network, source)
+    return make_layer(fused, network, source) if isinstance(fused.operation, CONVOLUTIONS) else fused
+
+
+def source_of(step: Step) -> str:
     """Name of the value that goes into a step."""
-    return step.input if isinstance(step, Layer) else step.operation.input
+    return step.operation.input if isinstance(step, Fused) else step.input
 
 
-def result_of(step: Fused | Layer) -> str:
+def result_of(step: Step) -> str:
     """Name of the value that comes out of a step."""
-    return step.output if isinstance(step, Layer) else step.operation.output
+    return step.operation.output if isinstance(step, Fused) else step.output
+
+
+def weights_of(step: Step) -> int:
+    """Floats of the weights that a step multiplies with, without tables and padding; those of a readout are few."""
+    layer = step.products if isinstance(step, Spread) else step
+    return sum(grid.weight.size for grid in layer.grids) if isinstance(layer, Layer) else 0
 
 
 def _is_direct(name: str, shape: tuple[int, ...], fused: tuple[Fused, ...]) -> bool:
@@ -84,7 +96,7 @@ def image_floats(network: Network, storages: dict[str, Storage], name: str) -> i
 
 
 def _place(
-    network: Network, steps: tuple[Fused | Layer, ...], storages: dict[str, Storage], images: int, direct: bool
+    network: Network, steps: tuple[Step, ...], storages: dict[str, Storage], images: int, direct: bool
 ) -> tuple[dict[str, int], int]:
     """Each value at the first gap that is free while it lives: from the step that makes it to the last that reads it."""
     made = {result_of(step): index for index, step in enumerate(steps)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 from daenr_export.native import tiles
@@ -42,23 +44,32 @@ def write_convolution(layer: Layer, writer: Writer, images: int) -> StepCode:
     """
     if suits(layer):
         return write_winograd(layer, writer, images, share_weights=layer.target.height <= SMALL_EDGE)
-    bias = writer.constants.add(layer.bias)
-    one, group = [], []
-    one_cost = group_cost = 0.0
+    one_cost, one = _all_blocks(layer, writer, _one_image)
+    group_cost, group = _all_blocks(layer, writer, partial(_across_images, images=images))
+    name = writer.function("layer", IN_OUT, one, layer.title)
+    if images == 1 or group_cost > one_cost * images:
+        return StepCode(name)
+    return StepCode(name, writer.function("group", IN_OUT, group, f"{layer.title}, {images} images"))
+
+
+def one_image(layer: Layer, writer: Writer) -> str:
+    """The function that computes a layer of one image."""
+    return writer.function("layer", IN_OUT, _all_blocks(layer, writer, _one_image)[1], layer.title)
+
+
+def _all_blocks(
+    layer: Layer, writer: Writer, one_block: Callable[[Layer, Grid, _Block, Writer], tuple[float, str]]
+) -> tuple[float, str]:
+    """Cost and text of all blocks of output channels of all grids."""
+    bias, cost, lines = writer.constants.add(layer.bias), 0.0, []
     for grid in layer.grids:
         width = WIDE_BLOCK if grid.size[0] * grid.size[1] <= FEW_PIXELS else BLOCK
         start = pack(writer.constants, grid, width)
         for block in _blocks(grid, width, start):
-            cost, text = _one_image(layer, grid, block, writer)
-            one.append(_over_blocks(grid, layer, block, bias, text))
-            one_cost += cost * block.count * images
-            cost, text = _across_images(layer, grid, block, writer, images)
-            group.append(_over_blocks(grid, layer, block, bias, text))
-            group_cost += cost * block.count
-    one_name = writer.function("layer", IN_OUT, "\n".join(one), layer.title)
-    if images == 1 or group_cost > one_cost:
-        return StepCode(one_name)
-    return StepCode(one_name, writer.function("group", IN_OUT, "\n".join(group), f"{layer.title}, {images} images"))
+            each, text = one_block(layer, grid, block, writer)
+            lines.append(_over_blocks(grid, layer, block, bias, text))
+            cost += each * block.count
+    return cost, "\n".join(lines)
 
 
 def _blocks(grid: Grid, width: int, start: int) -> list[_Block]:

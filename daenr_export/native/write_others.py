@@ -64,6 +64,8 @@ def _readout(fused: Fused, operation: Readout, plan: Plan, writer: Writer) -> St
         masks.append(mine[used])
         counts.append(len(used))
     bias = constants.add(np.pad(operation.bias, (0, padded(count) - count)))
+    tables = [(constants.add(used), constants.add(mask)) for used, mask in zip(places, masks, strict=True)]
+    end = max(at + mask.size for (_, at), mask in zip(tables, masks, strict=True))
     lines = []
     nan = "0"
     if skipped:
@@ -73,17 +75,21 @@ def _readout(fused: Fused, operation: Readout, plan: Plan, writer: Writer) -> St
     for index, (used, mask) in enumerate(zip(places, masks, strict=True)):
         size = mask.shape[1]
         start = "nan" if skipped else "0"
-        body = f"(void)nan;\nfew_neurons({size}, {vectors}, {channels}, count, in, {start}, places, masks, features, out);"
+        steps = len(used) * (channels // (vectors * writer.machine.lanes))
+        ahead, asked = writer.ahead.take(end, steps, 1) if steps else (end, 0)
+        body = (
+            f"(void)nan;\nfew_neurons({size}, {vectors}, {channels}, count, in, {start}, places, masks, features, out, "
+            f"ahead, {asked});"
+        )
         parameters = (
             "const float *restrict in, const float *nan, int count, const int32_t *places, const float *masks, "
-            "const float *features, float *restrict out"
+            "const float *features, float *restrict out, const float *ahead"
         )
         name = writer.function("neurons", parameters, body)
-        at = constants.add(used) if len(used) else 0
-        mask_at = constants.add(mask) if mask.size else 0
+        at, mask_at = tables[index]
         lines.append(
             f"{name}(in, {nan}, {len(used)}, (const int32_t *)weights_at({at}), weights_at({mask_at}), "
-            f"weights_at({features + index * neurons * channels}), out + {index * neurons});"
+            f"weights_at({features + index * neurons * channels}), out + {index * neurons}, weights_at({ahead}));"
         )
     rest = padded(count) - count
     if rest:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from daenr_export.native.layers import ALIGNMENT, Grid, Layer
-from daenr_export.native.packing import Constants, block_widths
+from daenr_export.native.packing import Constants, enumerate_blocks
 from daenr_export.native.targets import InstructionSet
 from daenr_export.native.writer import StepCode, Writer
-from daenr_export.specs import Array
 
 BLOCK = 32
 FEWEST_TILES = 4
+ASKED = 3
+"""Lines of later weights that are asked for with each product: about as many as arrive in that time."""
+
 LOADS_COST_MORE = 1.1
 """Than their number says: not all come from the nearest cache."""
 IN_OUT = "const float *restrict in, float *restrict out, float *restrict scratch"
@@ -50,35 +52,37 @@ def _function(layer: Layer, writer: Writer, images: int) -> tuple[str, int]:
     """Name of the function for so many images, and the floats of scratch that it needs."""
     source, target, constants = layer.source, layer.target, writer.constants
     bias, zeros = constants.add(layer.bias), constants.add(np.zeros(source.channels, np.float32))
+    starts = [_pack(constants, grid) for grid in layer.grids]
+    end = starts[-1] + layer.grids[-1].weight.size
     lines, scratch = [], 0
-    for grid in layer.grids:
+    for grid, start in zip(layer.grids, starts, strict=True):
         tiles = images * grid.size[0] * grid.size[1] // 4
         products = grid.stride[0] ** 2 * source.channels
-        start, first = _pack(constants, grid), 0
-        origin = grid.origin[0] * target.row + grid.origin[1] * target.pixel
+        first = grid.origin[0] * target.row + grid.origin[1] * target.pixel
         scratch = max(scratch, 9 * tiles * (products + BLOCK) + 2 * products * BLOCK)
         lines.append(
             f"transform_images({_shape(layer, grid, BLOCK)}, {images}, {source.image}, in, weights_at({zeros}), scratch);"
         )
-        for width in block_widths(target.pixel, BLOCK):
+        for at, width in enumerate_blocks(target.pixel, BLOCK):
             few, vectors = _tile(tiles, width // writer.machine.lanes, writer.machine)
+            steps = 3 * products * (tiles // few) * (width // writer.machine.lanes // vectors)
+            ahead, asked = writer.ahead.take(end, steps, ASKED) if images == 1 else (end, 0)
             piece = (
                 f"winograd_block({_shape(layer, grid, width)}, {images}, {target.image}, {few}, {vectors},\n"
-                f"    transformed, scratch, w, bias, out);"
+                f"    transformed, scratch, w, bias, out, ahead, {asked});"
             )
             name = writer.function("block", _PIECE, piece)
             lines.append(
-                f"{name}(scratch, scratch + {9 * tiles * products}, weights_at({start + 4 * products * first}),\n"
-                f"    weights_at({bias + first}), out + {origin + first});"
+                f"{name}(scratch, scratch + {9 * tiles * products}, weights_at({start + 4 * products * at}),\n"
+                f"    weights_at({bias + at}), out + {first + at}, weights_at({ahead}));"
             )
-            first += width
     title = f"{layer.title}, Winograd{f', {images} images' if images > 1 else ''}"
     return writer.function("winograd", IN_OUT, "\n".join(lines), title), scratch
 
 
 _PIECE = (
     "const float *restrict transformed, float *restrict scratch, const float *restrict w, const float *restrict bias, "
-    "float *restrict out"
+    "float *restrict out, const float *ahead"
 )
 
 
@@ -89,11 +93,7 @@ def _pack(constants: Constants, grid: Grid) -> int:
     # Tap t of part d is tap t · stride + d of the convolution.
     parts = taps.reshape(2, stride, 2, stride, channels, outputs).transpose(0, 1, 3, 4, 2, 5)
     flat = parts.reshape(2, stride * stride * channels, 2, outputs)
-    blocks: list[Array] = []
-    first = 0
-    for width in block_widths(outputs, BLOCK):
-        blocks.append(flat[..., first : first + width].reshape(-1))
-        first += width
+    blocks = [flat[..., at : at + width].reshape(-1) for at, width in enumerate_blocks(outputs, BLOCK)]
     return constants.add(np.concatenate(blocks).astype(np.float32))
 
 

@@ -8,6 +8,40 @@ from daenr_export.native.packing import Constants
 from daenr_export.native.targets import InstructionSet
 
 
+LINE = 16
+"""Floats in a line of the cache."""
+
+
+@dataclass
+class Ahead:
+    """Weights that are asked for before their step comes, while a step computes that needs few of its own.
+
+    Constants lie in the order of the steps, so that what comes next lies behind what a step uses.
+
+    Attributes:
+        to_come: floats of weights of the steps behind the one that is written.
+        reached: floats from the start of the constants that have been asked for.
+    """
+
+    to_come: int = 0
+    reached: int = 0
+
+    def take(self, end: int, steps: int, lines: int) -> tuple[int, int]:
+        """Where to ask for lines and how many with each of a number of steps; 0 where nothing is left to ask for.
+
+        Args:
+            end: of the constants of the step that is written.
+            steps: of the computation.
+            lines: to ask for with each.
+        """
+        start = max(self.reached, end)
+        if start + steps * LINE > end + self.to_come:
+            return end, 0
+        lines = min(lines, (end + self.to_come - start) // (steps * LINE))
+        self.reached = start + steps * lines * LINE
+        return start, lines
+
+
 @dataclass
 class Writer:
     """Collects functions; one that has been written before is not written again.
@@ -15,12 +49,13 @@ class Writer:
     Attributes:
         machine: the instruction set.
         constants: of the library, for offsets.
+        ahead: of the steps of one image.
     """
 
     machine: InstructionSet
     constants: Constants
+    ahead: Ahead = field(default_factory=Ahead)
     _functions: dict[str, str] = field(default_factory=dict)
-    _tables: list[str] = field(default_factory=list)
 
     def function(self, stem: str, parameters: str, body: str, comment: str = "") -> str:
         """The name of a function with this body, which is written unless there is one."""

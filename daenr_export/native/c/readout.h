@@ -12,9 +12,11 @@ enum { MOST_NEURONS = 32 };
 
    places   of the pixels, in floats from the start of the map
    masks    [place][neuron]
-   features [neuron][channel] */
+   features [neuron][channel]
+   ahead    weights of a later step; `lines` of them are asked for with each place */
 ALWAYS void few_neurons(int neurons, int vectors, int channels, int count, const float *in, const float *nan,
-                        const int32_t *places, const float *masks, const float *features, float *out)
+                        const int32_t *places, const float *masks, const float *features, float *out,
+                        const float *ahead, int lines)
 {
     vec totals[MOST_NEURONS];
     UNROLL for (int n = 0; n < neurons; n++)
@@ -26,6 +28,7 @@ ALWAYS void few_neurons(int neurons, int vectors, int channels, int count, const
                 sums[n * vectors + v] = nan ? load(nan + c + v * LANES) : (vec){0};
         ROLLED for (int p = 0; p < count; p++) {
             vec x[8];
+            ask_for(ahead + (size_t)p * lines * LINE, lines);
             UNROLL for (int v = 0; v < vectors; v++)
                 x[v] = load(in + places[p] + c + v * LANES);
             UNROLL for (int n = 0; n < neurons; n++)

@@ -4,6 +4,7 @@
 
 #include "convolution.h"
 #include "moving.h"
+#include "overlap.h"
 #include "readout.h"
 #include "winograd.h"
 

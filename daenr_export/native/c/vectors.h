@@ -38,6 +38,15 @@ ALWAYS vec choose(bits mask, vec yes, vec no) { return (vec)((mask & (bits)yes) 
 ALWAYS vec at_least(vec x, float bound) { return choose(x < bound, splat(bound), x); }
 ALWAYS vec at_most(vec x, float bound) { return choose(x > bound, splat(bound), x); }
 
+enum { LINE = 16 }; /* floats in a line of the cache */
+
+/* Ask for lines of weights that a later step will need, while this one computes: they come from far away. */
+ALWAYS void ask_for(const float *ahead, int lines)
+{
+    UNROLL for (int i = 0; i < lines; i++)
+        __builtin_prefetch(ahead + i * LINE, 0, 2);
+}
+
 ALWAYS float sum_of_lanes(vec x)
 {
     float half[LANES];

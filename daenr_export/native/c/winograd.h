@@ -62,9 +62,12 @@ ALWAYS void transform_tile(winograd c, int ty, int tx, const float *in, const fl
 /* One row of three products for a few tiles and vectors of output channels.
 
    in       of the first tile and this row, [tile][row][column][product]
-   weights  taps of this row, or their sum, [product][tap x][channel of the block]
-   out      of the first tile and this row, [tile][row][column][channel of the block] */
-ALWAYS void multiply_row(winograd c, int few, int vectors, const float *in, const float *weights, float *out)
+   weights  taps of this row, [product][tap x][channel of the block]
+   more     unless NULL: taps to add to them
+   out      of the first tile and this row, [tile][row][column][channel of the block]
+   ahead    weights of a later step; `lines` of them are asked for with each product */
+ALWAYS void multiply_row(winograd c, int few, int vectors, const float *in, const float *weights,
+                         const float *more, float *out, const float *ahead, int lines)
 {
     const int products = products_of(c);
     vec sums[MOST_SUMS];
@@ -72,9 +75,14 @@ ALWAYS void multiply_row(winograd c, int few, int vectors, const float *in, cons
         sums[i] = (vec){0};
     ROLLED for (int k = 0; k < products; k++) {
         vec w[3][MOST_SUMS];
+        ask_for(ahead + (size_t)k * lines * LINE, lines);
         UNROLL for (int v = 0; v < vectors; v++) {
             w[0][v] = load(weights + (2 * k + 0) * c.block + v * LANES);
             w[2][v] = load(weights + (2 * k + 1) * c.block + v * LANES);
+            if (more) {
+                w[0][v] += load(more + (2 * k + 0) * c.block + v * LANES);
+                w[2][v] += load(more + (2 * k + 1) * c.block + v * LANES);
+            }
             w[1][v] = w[0][v] + w[2][v];
         }
         UNROLL for (int column = 0; column < 3; column++)
@@ -125,20 +133,28 @@ ALWAYS void transform_images(winograd c, int images, int from_image, const float
 
    few, vectors  tiles and vectors that stay in registers
    transformed   as transform_images leaves it
-   scratch       [product][tap x][channel of the block], and [tile][row][column][channel of the block] behind it */
+   scratch       [product][tap x][channel of the block], and [tile][row][column][channel of the block] behind it
+   ahead, lines  see multiply_row; one call after the other goes on where the last ended */
 ALWAYS void winograd_block(winograd c, int images, int to_image, int few, int vectors, const float *transformed,
-                           float *scratch, const float *weights, const float *bias, float *out)
+                           float *scratch, const float *weights, const float *bias, float *out, const float *ahead,
+                           int lines)
 {
     const int each = c.tiles_y * c.tiles_x, tiles = images * each, count = products_of(c), plane = 2 * count * c.block;
+    const int once = tiles == few; /* then sums of taps are used once, and need not be kept */
     float *products = scratch + plane;
-    ROLLED for (int i = 0; i < plane; i += LANES)
-        store(scratch + i, load(weights + i) + load(weights + plane + i));
-    const float *const rows[3] = {weights, scratch, weights + plane};
-    for (int row = 0; row < 3; row++)
+    if (!once)
+        ROLLED for (int i = 0; i < plane; i += LANES)
+            store(scratch + i, load(weights + i) + load(weights + plane + i));
+    UNROLL for (int row = 0; row < 3; row++) {
+        const float *taps = row == 0 || (row == 1 && once) ? weights : row == 1 ? scratch : weights + plane;
+        const float *more = row == 1 && once ? weights + plane : NULL;
         for (int v = 0; v < c.block; v += vectors * LANES)
-            for (int tile = 0; tile < tiles; tile += few)
-                multiply_row(c, few, vectors, transformed + (size_t)(9 * tile + 3 * row) * count, rows[row] + v,
-                             products + (9 * tile + 3 * row) * c.block + v);
+            for (int tile = 0; tile < tiles; tile += few) {
+                multiply_row(c, few, vectors, transformed + (size_t)(9 * tile + 3 * row) * count, taps + v,
+                             more ? more + v : NULL, products + (9 * tile + 3 * row) * c.block + v, ahead, lines);
+                ahead += (size_t)count * lines * LINE;
+            }
+    }
     for (int tile = 0; tile < tiles; tile++) {
         const int y = tile % each / c.tiles_x, x = tile % each % c.tiles_x;
         finish_tile(c, products + 9 * tile * c.block, bias,
