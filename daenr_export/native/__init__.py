@@ -1,11 +1,9 @@
 """Graphs as native code: from ONNX to a shared library that needs nothing else.
 
-    reading     ONNX file                → Network         (nodes: what each kind of node means)
-    fusing      Network                  → fewer operations
-    layers      operations               → convolutions over maps with their channels last
-    plan        layers                   → where each value lies
-    generate    plan                     → C               (tiles: what stays in registers; c/: the kernels)
-    compiling   C                        → shared library  (the compiler of the ziglang wheel)
+    reading/    ONNX file  → `Network`: typed operations
+    planning/   operations → steps of the kernels, each value at its place
+    writing/    steps      → C; the kernels that are the same for every graph are in c/
+    compiling   C          → shared library, by the compiler of the ziglang wheel
 
 `make_library` does all of it. A library has the interface of `c/daenr_native.h`.
 """

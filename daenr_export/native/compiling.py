@@ -1,4 +1,4 @@
-"""C to shared libraries, by the C compiler of the ziglang wheel: the same compiler on every machine, for every target."""
+"""C to shared libraries, by the C compiler of the ziglang wheel: the same on every machine, for every target."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from daenr_common.errors import ExportError
@@ -14,13 +15,17 @@ from daenr_common.extras import require
 from daenr_export.native.targets import InstructionSet, Target
 
 FLAGS = (
-    "-std=c23", "-O3", "-g0", "-fPIC", "-ffreestanding", "-fvisibility=hidden", "-fomit-frame-pointer", "-fno-strict-aliasing",
-    "-ffp-contract=fast", "-fno-math-errno", "-fno-stack-protector", "-mprefer-vector-width=512", "-Wall", "-Wextra", "-Werror",
-    "-Wno-c23-extensions", "-Wno-psabi",
+    "-std=c23", "-O3", "-g0", "-fPIC", "-ffreestanding", "-fvisibility=hidden", "-fomit-frame-pointer",
+    "-fno-strict-aliasing", "-ffp-contract=fast", "-fno-math-errno", "-fno-stack-protector",
+    "-mprefer-vector-width=512", "-Wno-psabi",
 )  # fmt: skip
-"""`-ffreestanding` and `-nostdlib`: a library needs nothing of the machine that it is loaded on."""
+"""With `-ffreestanding` and `-nostdlib` a library needs nothing of the machine that it is loaded on."""
+
+CACHES = ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")
+"""Where the compiler keeps what it compiled: beside the sources, and gone with them, unless these are set."""
 
 TIMEOUT_S = 300
+REMEDY = "reinstall it: pip install --force-reinstall ziglang"
 
 
 def compiler_version() -> str:
@@ -30,39 +35,40 @@ def compiler_version() -> str:
         MissingExtraError: ziglang is not installed.
         ExportError: it does not run.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="daenr-native-") as folder:
         return f"zig {_zig(['version'], Path(folder)).strip()}"
 
 
 def compile_library(
-    files: Mapping[str, bytes], machines: Sequence[InstructionSet], target: Target, optimise: bool = True
+    files: Mapping[str, bytes], machines: Sequence[InstructionSet], target: Target, options: Sequence[str] = ()
 ) -> bytes:
-    """Compile and link the files of `generate`; the same files give the same bytes.
+    """Compile and link the files of `write_library`; the same files give the same bytes.
 
     Args:
         files: by name.
-        machines: the instruction sets that they were generated for.
+        machines: the instruction sets that they were written for.
         target: the machine to compile for.
-        optimise: False compiles faster code slower: for tests of many graphs.
+        options: for the compiler, besides `FLAGS`.
 
     Raises:
         MissingExtraError: ziglang is not installed.
-        ExportError: the compiler failed; the first line of its message is in the error.
+        ExportError: the compiler failed; what it says first is in the error.
     """
     with tempfile.TemporaryDirectory(prefix="daenr-native-") as name:
         folder = Path(name)
         for file, content in files.items():
             (folder / file).write_bytes(content)
-        flags = [*FLAGS, *([] if optimise else ["-O1"])]
-        objects = []
+        compiler = ["cc", "-target", target.triple, *FLAGS, *options]
+        calls = [[*compiler, "-c", "library.c", "-o", "library.o"]]
         for machine in machines:
             source = f"run_{machine.name}.c"
-            options = [f"-mcpu={machine.cpu}", f"-DDAENR_LANES={machine.lanes}"]
-            _zig(["cc", "-target", target.triple, *flags, *options, "-c", source, "-o", f"{source}.o"], folder)
-            objects.append(f"{source}.o")
-        _zig(["cc", "-target", target.triple, *flags, "-c", "library.c", "-o", "library.o"], folder)
-        library = f"graph{target.suffix}"
-        _zig(["cc", "-target", target.triple, "-shared", "-nostdlib", "-s", *objects, "library.o", "-o", library], folder)
+            calls.append(
+                [*compiler, f"-mcpu={machine.cpu}", f"-DDAENR_LANES={machine.lanes}", "-c", source, "-o", f"{source}.o"]
+            )
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda call: _zig(call, folder), calls))
+        library, objects = f"graph{target.suffix}", [call[-1] for call in calls]
+        _zig(["cc", "-target", target.triple, "-shared", "-nostdlib", "-s", *objects, "-o", library], folder)
         return (folder / library).read_bytes()
 
 
@@ -87,17 +93,18 @@ def compile_alone(files: Mapping[str, bytes], source: str, target: Target) -> by
 
 
 def _zig(arguments: list[str], folder: Path) -> str:
-    """Run the compiler in a folder, with its caches there."""
+    """Run the compiler in a folder."""
     require("ziglang", extra="native", purpose="compiling native code")
-    caches = {name: str(folder / ".zig") for name in ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")}
+    environment = {name: str(folder / ".zig") for name in CACHES} | os.environ
     command = [sys.executable, "-m", "ziglang", *arguments]
     try:
         done = subprocess.run(
-            command, cwd=folder, env=os.environ | caches, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ExportError("C compiler", f"does not run ({error})", "reinstall it: pip install 'daenr[native]'") from error
+        raise ExportError("C compiler", f"does not run ({error})", REMEDY) from error
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines() or ["no message"]
-        raise ExportError("C compiler", f"failed: {lines[0].strip()}", "reinstall it: pip install 'daenr[native]'")
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        first = next((line for line in lines if "error" in line), lines[0])
+        raise ExportError("C compiler", f"failed ({first.strip()})", REMEDY)
     return done.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,11 @@ import numpy as np
 from daenr_common.errors import ExportError
 from daenr_common.files import atomic_file, sha256_of
 from daenr_export.native.compiling import compile_library, compiler_version
-from daenr_export.native.generate import Description, generate
-from daenr_export.native.operations import Network
-from daenr_export.native.reading import read_network
-from daenr_export.native.targets import Target, find_target
+from daenr_export.native.reading.graph import read_network
+from daenr_export.native.reading.operations import Network
+from daenr_export.native.targets import InstructionSet, Target, find_target
+from daenr_export.native.writing.header import Description
+from daenr_export.native.writing.library import write_library
 from daenr_export.specs import Array
 
 PRECISIONS = ("fp32",)
@@ -53,7 +54,7 @@ def make_library(
     max_batch: int,
     destination: Path,
     instruction_sets: tuple[str, ...] | None = None,
-    optimise: bool = True,
+    compiler_options: Sequence[str] = (),
 ) -> NativeLibrary:
     """Compile a graph; its file appears at its final path complete or not at all.
 
@@ -67,7 +68,7 @@ def make_library(
         max_batch: largest batch.
         destination: the file to write.
         instruction_sets: to compile for, by name; None: all of the target.
-        optimise: False takes less time to compile and more to run: for tests of many graphs.
+        compiler_options: for the C compiler, besides those that it is always given.
 
     Raises:
         ExportError: the graph is not covered, the golden arrays do not fit it, or the compiler failed.
@@ -80,8 +81,8 @@ def make_library(
     _check(network, precision, golden_input, golden_outputs, max_batch)
     machines = _choose(machine, instruction_sets)
     about = Description(graph_name, precision, target, sha256_of(content), max_batch)
-    files = generate(network, about, machines, golden_input, golden_outputs)
-    compiled = compile_library(files, machines, machine, optimise)
+    files = write_library(network, about, machines, golden_input, golden_outputs)
+    compiled = compile_library(files, machines, machine, compiler_options)
     with atomic_file(destination) as path:
         path.write_bytes(compiled)
     names = tuple(item.name for item in machines)
@@ -89,13 +90,15 @@ def make_library(
     return NativeLibrary(destination, target, names, len(compiled), seconds, compiler_version())
 
 
-def _choose(target: Target, names: tuple[str, ...] | None) -> tuple:
+def _choose(target: Target, names: tuple[str, ...] | None) -> tuple[InstructionSet, ...]:
     if names is None:
         return target.instruction_sets
     chosen = tuple(item for item in target.instruction_sets if item.name in names)
     if len(chosen) != len(names):
         known = ", ".join(item.name for item in target.instruction_sets)
-        raise ExportError(f"target {target.name}", f"has the instruction sets {known}, not {', '.join(names)}", "choose of these")
+        raise ExportError(
+            f"target {target.name}", f"has the instruction sets {known}, not {', '.join(names)}", "choose of these"
+        )
     return chosen
 
 
@@ -110,4 +113,6 @@ def _check(
     found = {name: np.shape(golden_outputs.get(name, ())) for name in wanted}
     if golden_input.shape[1:] != network.input.shape or found != wanted:
         shapes = f"{golden_input.shape[1:]} → {found}"
-        raise ExportError("golden images", f"have the shapes {shapes}, expected {network.input.shape} → {wanted}", "export again")
+        raise ExportError(
+            "golden images", f"have the shapes {shapes}, expected {network.input.shape} → {wanted}", "export again"
+        )

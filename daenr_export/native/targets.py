@@ -86,5 +86,7 @@ def find_target(name: str) -> Target:
         DaenrError: there is none.
     """
     if name not in _BY_NAME:
-        raise DaenrError(f"target {name}", "is none that native code is made for", f"choose one of {', '.join(TARGETS)}")
+        raise DaenrError(
+            f"target {name}", "is none that native code is made for", f"choose one of {', '.join(TARGETS)}"
+        )
     return _BY_NAME[name]

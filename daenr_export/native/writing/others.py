@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from daenr_export.native.fusing import Fused
-from daenr_export.native.layers import padded
-from daenr_export.native.operations import Activate, Fold, Lookup, Nearest, Pixels, Readout
-from daenr_export.native.plan import Plan
-from daenr_export.native.writer import StepCode, Writer, number
+from daenr_export.native.planning.fusing import Fused
+from daenr_export.native.planning.layers import padded
+from daenr_export.native.planning.plan import Plan
+from daenr_export.native.reading.operations import Activate, Fold, Lookup, Nearest, Pixels, Readout
+from daenr_export.native.writing.writer import StepCode, Writer, number
+from daenr_export.specs import Array
 
 WORTH_SKIPPING = 0.75
 """Masks are taken place by place where what is left after skipping zeros is less than this share of them."""
@@ -42,7 +43,9 @@ def write_other(fused: Fused, plan: Plan, writer: Writer) -> StepCode:
         return StepCode(writer.function("look_up", "const int64_t *restrict in, float *restrict out", body))
     assert isinstance(operation, Pixels)
     scale, offset = number(operation.scale), number(operation.offset)
-    body = f"scale_pixels({target.channels}, {target.height * target.width}, {target.pixel}, {scale}, {offset}, in, out);"
+    body = (
+        f"scale_pixels({target.channels}, {target.height * target.width}, {target.pixel}, {scale}, {offset}, in, out);"
+    )
     return StepCode(writer.function("pixels", "const uint8_t *restrict in, float *restrict out", body))
 
 
@@ -52,7 +55,8 @@ def _readout(fused: Fused, operation: Readout, plan: Plan, writer: Writer) -> St
     channels, count = source.pixel, operation.masks.shape[1]
     neurons, vectors = readout_tile(channels, writer)
     features = constants.add(np.pad(operation.features.T, ((0, 0), (0, channels - source.channels))))
-    places, masks, counts = [], [], []
+    places: list[Array] = []
+    masks: list[Array] = []
     skipped = 0
     for first in range(0, count, neurons):
         mine = operation.masks[:, first : first + neurons]
@@ -62,7 +66,6 @@ def _readout(fused: Fused, operation: Readout, plan: Plan, writer: Writer) -> St
         skipped += len(mine) - len(used)
         places.append(used.astype(np.int32) * source.pixel)
         masks.append(mine[used])
-        counts.append(len(used))
     bias = constants.add(np.pad(operation.bias, (0, padded(count) - count)))
     tables = [(constants.add(used), constants.add(mask)) for used, mask in zip(places, masks, strict=True)]
     end = max(at + mask.size for (_, at), mask in zip(tables, masks, strict=True))
@@ -96,7 +99,9 @@ def _readout(fused: Fused, operation: Readout, plan: Plan, writer: Writer) -> St
         lines.append(f"for (int n = {count}; n < {padded(count)}; n++)\n    out[n] = 0;")
     lines.append(f"add_bias({padded(count)}, weights_at({bias}), out, {fused.activation.upper()});")
     title = f"{count} neurons of {source.height}×{source.width} places, {source.channels} channels"
-    return StepCode(writer.function("readout", "const float *restrict in, float *restrict out", "\n".join(lines), title))
+    return StepCode(
+        writer.function("readout", "const float *restrict in, float *restrict out", "\n".join(lines), title)
+    )
 
 
 def readout_tile(channels: int, writer: Writer) -> tuple[int, int]:
@@ -106,5 +111,3 @@ def readout_tile(channels: int, writer: Writer) -> tuple[int, int]:
     if machine.registers < 32:
         vectors = next(v for v in (2, 1) if channels % (v * machine.lanes) == 0)
     return max(1, min(16, (16 if machine.registers >= 32 else 8) // vectors)), vectors
-
-

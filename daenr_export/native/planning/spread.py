@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daenr_export.native.fusing import Fused
-from daenr_export.native.layers import ALIGNMENT, Grid, Layer, Storage, padded
-from daenr_export.native.operations import Activation, Network, Pair, TransposedConvolution
+from daenr_export.native.planning.fusing import Fused
+from daenr_export.native.planning.layers import ALIGNMENT, Grid, Layer, Storage, padded
+from daenr_export.native.reading.operations import Activation, Network, Pair, TransposedConvolution
 from daenr_export.specs import Array
 
 MOST_CHANNELS = 4
@@ -79,9 +79,7 @@ def make_spread(fused: Fused, network: Network, source: Storage) -> Spread:
         operation.input, operation.output, source, between, np.zeros(count, np.float32), (grid,), "none", title
     )
     target = Storage(height, width, outputs, outputs, padded(height * width * outputs) + ALIGNMENT)
-    return Spread(
-        products, operation.output, target, operation.bias, fused.activation, taps, stride, pads, margin
-    )
+    return Spread(products, operation.output, target, operation.bias, fused.activation, taps, stride, pads, margin)
 
 
 def _margin(taps: int, stride: int, pad: int, inputs: int, outputs: int) -> int:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 
-from daenr_export.native import tiles
-from daenr_export.native.layers import Grid, Layer
-from daenr_export.native.packing import block_widths, pack
-from daenr_export.native.write_winograd import suits, write_winograd
-from daenr_export.native.writer import StepCode, Writer
+from daenr_export.native.planning import tiles
+from daenr_export.native.planning.layers import Grid, Layer
+from daenr_export.native.writing.packing import block_widths, pack
+from daenr_export.native.writing.winograd import suits, write_winograd
+from daenr_export.native.writing.writer import StepCode, Writer
 
 WIDE_BLOCK, BLOCK = 64, 32
 """Output channels in a block of weights: a map of few pixels streams through its weights, and wants long rows."""

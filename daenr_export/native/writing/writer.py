@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from daenr_export.native.packing import Constants
 from daenr_export.native.targets import InstructionSet
-
+from daenr_export.native.writing.packing import Constants
 
 LINE = 16
 """Floats in a line of the cache."""

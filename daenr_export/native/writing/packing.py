@@ -1,4 +1,4 @@
-"""The constants of a library: one run of bytes, each part aligned for the widest vectors, shared by all instruction sets."""
+"""The constants of a library: one run of bytes for all instruction sets, each part aligned for the widest vectors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import accumulate
 import numpy as np
 
 from daenr_common.files import sha256_of
-from daenr_export.native.layers import ALIGNMENT, Grid
+from daenr_export.native.planning.layers import ALIGNMENT, Grid
 from daenr_export.specs import Array
 
 

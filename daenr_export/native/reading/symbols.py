@@ -42,7 +42,7 @@ class Channels:
 
 @dataclass(frozen=True)
 class Masked:
-    """`Channels @ masks`, `(C, N)`; once multiplied by `features`, and once summed over channels, a readout without bias."""
+    """`Channels @ masks`, `(C, N)`; once multiplied by `features` and summed over channels, a readout without bias."""
 
     map: str
     masks: Array

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from daenr_export.native import symbols as s
-from daenr_export.native.operations import (
+from daenr_export.native.reading import symbols as s
+from daenr_export.native.reading.node import Node
+from daenr_export.native.reading.operations import (
     Activate,
     Convolution,
     Dense,
@@ -20,7 +21,6 @@ from daenr_export.native.operations import (
     Readout,
     TransposedConvolution,
 )
-from daenr_export.native.reading import Node
 
 SOFTPLUS_IS_IDENTITY_FROM = 17.0
 """From here on softplus is its argument in float32: log1p(exp(-17)) is below half a unit in the last place of 17."""
@@ -71,7 +71,9 @@ def _geometry(
     top, left, bottom, right = attributes["pads"] or (0, 0, 0, 0)
     rows, columns = attributes["strides"] or (1, 1)
     if min(top, left, bottom, right) < 0 or min(rows, columns) < 1:
-        node.refuse(f"has pads {attributes['pads']} and strides {attributes['strides']}, which native code does not cover")
+        node.refuse(
+            f"has pads {attributes['pads']} and strides {attributes['strides']}, which native code does not cover"
+        )
     return ((top, left), (bottom, right)), (rows, columns)
 
 
@@ -88,7 +90,7 @@ def _bias(node: Node, bias: s.Constant | None, count: int) -> Any:
 
 def _gemm(node: Node) -> s.Symbol:
     attributes = node.attributes(alpha=1.0, beta=1.0, transA=0, transB=None)
-    is_map = isinstance(node.reader.symbols[node.proto.input[0]], s.Flattened)
+    is_map = isinstance(node.found.symbols[node.proto.input[0]], s.Flattened)
     x, weight, bias = _with_bias(node, s.Flattened if is_map else s.Value)
     name = x.map if is_map else x.name
     if not is_map and len(node.shape(name)) != 1:
@@ -111,8 +113,7 @@ def _reshape(node: Node) -> s.Symbol:
         return s.Flattened(x.name, node.add(Fold(x.name, node.output), tuple(new)).name)
     if batch == -1 and len(old) == 1 and len(new) == 3 and int(np.prod(new)) == old[0] and min(new) > 0:
         return node.add(Fold(x.name, node.output), tuple(new))
-    node.refuse(f"makes {(batch, *new)} of {('batch', *old)}, a change of shape that native code does not cover")
-    raise AssertionError
+    return node.refuse(f"makes {(batch, *new)} of {('batch', *old)}, a change of shape that native code does not cover")
 
 
 def _activation(kind: Any) -> Callable[[Node], s.Symbol]:
@@ -134,7 +135,7 @@ def _where(node: Node) -> s.Symbol:
     """PyTorch's softplus: the argument itself where it is above a threshold."""
     node.attributes()
     above, x, otherwise = node.inputs(s.Above, s.Value, s.Value)
-    made_by = next((op for op in node.reader.operations if op.output == otherwise.name), None)
+    made_by = node.found.maker(otherwise.name)
     if (
         not isinstance(made_by, Activate)
         or made_by.kind != "softplus"
@@ -164,9 +165,13 @@ def _multiply(node: Node) -> s.Symbol:
     node.attributes()
     return node.dispatch(
         (_weighted, s.Masked, s.Constant),
-        (lambda n, x, by: replace(x, scale=x.scale * n.scalar(by)), s.PixelsFirst, s.Constant),
-        (lambda n, x, by: replace(x, scale=x.scale * n.scalar(by)), s.Scaled, s.Constant),
+        (_rescaled, s.PixelsFirst, s.Constant),
+        (_rescaled, s.Scaled, s.Constant),
     )
+
+
+def _rescaled(node: Node, x: s.PixelsFirst | s.Scaled, by: s.Constant) -> s.Symbol:
+    return replace(x, scale=x.scale * node.scalar(by))
 
 
 def _weighted(node: Node, x: s.Masked, features: s.Constant) -> s.Symbol:
@@ -178,6 +183,7 @@ def _weighted(node: Node, x: s.Masked, features: s.Constant) -> s.Symbol:
 def _sum(node: Node) -> s.Symbol:
     node.attributes(keepdims=0, noop_with_empty_axes=0)
     x, axes = node.inputs(s.Masked, s.Constant)
+    x = cast("s.Masked", x)
     if axes.array.tolist() not in ([1], [-2]) or x.features is None:
         node.refuse("sums over something else than the channels of a readout")
     return replace(x, summed=True)
@@ -192,7 +198,6 @@ def _readout(node: Node, x: s.Masked, bias: s.Constant) -> s.Symbol:
     if not x.summed or x.features is None:
         node.refuse("adds to a readout before its sum over channels")
     count = x.masks.shape[1]
-    assert x.features is not None
     return node.add(Readout(x.map, node.output, x.masks, x.features, node.weight(bias, count)), (count,))
 
 
@@ -203,13 +208,13 @@ def _pixels(node: Node, x: s.Scaled, offset: s.Constant) -> s.Symbol:
 def _cast(node: Node) -> s.Symbol:
     node.attributes(to=1, saturate=1)
     (x,) = node.inputs(s.Value)
-    if node.reader.dtypes[x.name] != "uint8":
-        node.refuse(f"casts from {node.reader.dtypes[x.name]}, expected uint8")
+    if node.found.dtypes[x.name] != "uint8":
+        node.refuse(f"casts from {node.found.dtypes[x.name]}, expected uint8")
     return s.Scaled(x.name)
 
 
 def _transpose(node: Node) -> s.Symbol:
-    to_last = isinstance(node.reader.symbols[node.proto.input[0]], s.Value)
+    to_last = isinstance(node.found.symbols[node.proto.input[0]], s.Value)
     node.attributes(perm=[0, 2, 3, 1] if to_last else [0, 3, 1, 2])
     if to_last:
         (x,) = node.inputs(s.Value)
@@ -234,9 +239,9 @@ def _subtract(node: Node) -> s.Symbol:
 
 
 def _argmin(node: Node) -> s.Symbol:
-    node.attributes(axis=None, keepdims=0, select_last_index=0)
+    axis = node.attributes(axis=None, keepdims=0, select_last_index=0)["axis"]
     (x,) = node.inputs(s.PixelsFirst)
-    if node.attributes(axis=None, keepdims=0, select_last_index=0)["axis"] not in (-1, 3) or x.scale != 1:
+    if axis not in (-1, 3) or x.scale != 1:
         node.refuse("takes the minimum over something else than the codes of a codebook")
     return node.add(Nearest(x.map, node.output), node.shape(x.map)[1:], "int64")
 
@@ -244,7 +249,7 @@ def _argmin(node: Node) -> s.Symbol:
 def _gather(node: Node) -> s.Symbol:
     node.attributes(axis=0)
     table, codes = node.inputs(s.Constant, s.Value)
-    made_by = next((op for op in node.reader.operations if op.output == codes.name), None)
+    made_by = node.found.maker(codes.name)
     array = node.weight(table, None, None)
     if not isinstance(made_by, Nearest) or node.shape(made_by.input)[0] > len(array):
         node.refuse("looks up something else than the codes of a codebook")

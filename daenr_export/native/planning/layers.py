@@ -12,8 +12,8 @@ from itertools import product
 
 import numpy as np
 
-from daenr_export.native.fusing import Fused
-from daenr_export.native.operations import Activation, Convolution, Dense, Network, Pair, TransposedConvolution
+from daenr_export.native.planning.fusing import Fused
+from daenr_export.native.reading.operations import Activation, Convolution, Dense, Network, Pair, TransposedConvolution
 from daenr_export.specs import Array
 
 ALIGNMENT = 16
@@ -53,7 +53,7 @@ def padded(count: int) -> int:
 def storage_of(shape: tuple[int, ...]) -> Storage:
     """How a map `(C, H, W)`, a vector `(N,)` or codes `(H, W)` lie in memory."""
     channels, height, width = shape if len(shape) == 3 else (int(np.prod(shape)), 1, 1)
-    # Without the line more, images whose size is a multiple of a page would all fall on the same few lines of the cache.
+    # Without the line more, images whose size is a multiple of a page would all fall on the same lines of the cache.
     return Storage(height, width, channels, padded(channels), height * width * padded(channels) + ALIGNMENT)
 
 
@@ -108,9 +108,7 @@ class Layer:
     @property
     def macs(self) -> int:
         """Multiply-adds with taps inside of the image, for the channels that count."""
-        return sum(
-            grid_macs(grid, self.source) * self.source.channels * self.target.channels for grid in self.grids
-        )
+        return sum(grid_macs(grid, self.source) * self.source.channels * self.target.channels for grid in self.grids)
 
 
 def grid_macs(grid: Grid, source: Storage) -> int:
@@ -150,7 +148,7 @@ def make_layer(fused: Fused, network: Network, source: Storage) -> Layer:
 
 
 def _phases(operation: TransposedConvolution, target: Storage) -> Iterator[Grid]:
-    """One grid for each pair of remainders of the output's coordinates: tap i reaches output o where o + pad - i is s · q."""
+    """One grid for each pair of remainders of the output's coordinates: tap i reaches output o if s divides o + pad - i."""
     weight = operation.weight.transpose(2, 3, 0, 1)
     extent = (target.height, target.width)
     for first in product(*(range(min(s, n)) for s, n in zip(operation.stride, extent, strict=True))):

@@ -35,12 +35,12 @@ class Convolution:
 
 @dataclass(frozen=True)
 class TransposedConvolution:
-    """The transpose of a convolution: `output[o, y·stride + i - pad, x·stride + j - pad] += weight[c, o, i, j] · input[c, y, x]`.
+    """The transpose: `output[o, y·stride + i - pad, x·stride + j - pad] += weight[c, o, i, j] · input[c, y, x]`.
 
     Attributes:
         weight: float32 `(C, O, kernel height, kernel width)`.
         bias: float32 `(O,)`.
-        pads: rows and columns cut off at the top and left; those at the bottom and right follow from the output's shape.
+        pads: rows and columns cut off at the top and left; what the bottom and right lose follows from the shape.
     """
 
     input: str

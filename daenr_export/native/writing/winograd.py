@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from daenr_export.native.layers import ALIGNMENT, Grid, Layer
-from daenr_export.native.packing import Constants, enumerate_blocks
+from daenr_export.native.planning.layers import ALIGNMENT, Grid, Layer
 from daenr_export.native.targets import InstructionSet
-from daenr_export.native.writer import StepCode, Writer
+from daenr_export.native.writing.packing import Constants, enumerate_blocks
+from daenr_export.native.writing.writer import StepCode, Writer
 
 BLOCK = 32
 FEWEST_TILES = 4
@@ -61,7 +61,8 @@ def _function(layer: Layer, writer: Writer, images: int) -> tuple[str, int]:
         first = grid.origin[0] * target.row + grid.origin[1] * target.pixel
         scratch = max(scratch, 9 * tiles * (products + BLOCK) + 2 * products * BLOCK)
         lines.append(
-            f"transform_images({_shape(layer, grid, BLOCK)}, {images}, {source.image}, in, weights_at({zeros}), scratch);"
+            f"transform_images({_shape(layer, grid, BLOCK)}, {images}, {source.image}, in,\n"
+            f"    weights_at({zeros}), scratch);"
         )
         for at, width in enumerate_blocks(target.pixel, BLOCK):
             few, vectors = _tile(tiles, width // writer.machine.lanes, writer.machine)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daenr_export.native.fusing import Fused, fuse
-from daenr_export.native.layers import Layer, Storage, make_layer, padded, storage_of
-from daenr_export.native.spread import Spread, make_spread, suits_spread
-from daenr_export.native.operations import Convolution, Dense, Network, TransposedConvolution
+from daenr_export.native.planning.fusing import Fused, fuse
+from daenr_export.native.planning.layers import ALIGNMENT, Layer, Storage, make_layer, padded, storage_of
+from daenr_export.native.planning.spread import Spread, make_spread, suits_spread
+from daenr_export.native.reading.operations import Convolution, Dense, Network, Pixels, TransposedConvolution
 
 GROUP = 8
 """Images that go through the network together where a batch has as many: each weight is then loaded once for all."""
@@ -28,8 +28,8 @@ class Plan:
         network: as read.
         steps: in order: each finds its input computed.
         storages: how each value lies in memory.
-        offsets: where the values of a group lie in the arena, in floats; the image of a direct input is read where the caller
-            has it, and has none.
+        offsets: where the values of a group lie in the arena, in floats; a direct input has none, it is read where the
+            caller has it.
         direct: whether the input's layout is that of the kernels already.
         images: in a group; 1 where a batch never has `GROUP`.
         arena: floats of the arena.
@@ -53,6 +53,7 @@ def make_plan(network: Network, max_batch: int) -> Plan:
     if direct:
         shape = entry.shape if len(entry.shape) == 3 else (entry.shape[0], 1, 1)
         storages[entry.name] = Storage(shape[1], shape[2], shape[0], shape[0], int(np.prod(shape)))
+    storages |= {item.operation.output: tight for item in fused if (tight := _tight(item, fused, network))}
     steps = tuple(_step(item, network, storages[item.operation.input]) for item in fused)
     storages |= {step.output: step.target for step in steps if isinstance(step, Spread)}
     images = GROUP if max_batch >= GROUP else 1
@@ -77,7 +78,7 @@ def result_of(step: Step) -> str:
 
 
 def weights_of(step: Step) -> int:
-    """Floats of the weights that a step multiplies with, without tables and padding; those of a readout are few."""
+    """Floats of the weights that a step multiplies with; the few of a readout do not count."""
     layer = step.products if isinstance(step, Spread) else step
     return sum(grid.weight.size for grid in layer.grids) if isinstance(layer, Layer) else 0
 
@@ -89,6 +90,17 @@ def _is_direct(name: str, shape: tuple[int, ...], fused: tuple[Fused, ...]) -> b
     return is_plain and all(isinstance(user, CONVOLUTIONS) for user in users)
 
 
+def _tight(item: Fused, fused: tuple[Fused, ...], network: Network) -> Storage | None:
+    """How a scaled image lies in memory where only convolutions read it, float by float: without padding."""
+    name = item.operation.output
+    users = [other.operation for other in fused if other.operation.input == name]
+    outputs = [spec.name for spec in network.outputs]
+    if not isinstance(item.operation, Pixels) or name in outputs or not all(isinstance(u, CONVOLUTIONS) for u in users):
+        return None
+    channels, height, width = network.shapes[name]
+    return Storage(height, width, channels, channels, padded(height * width * channels) + ALIGNMENT)
+
+
 def image_floats(network: Network, storages: dict[str, Storage], name: str) -> int:
     """Floats from one image's share of a value to the next: codes are int64 and take two floats each."""
     shape = network.shapes[name]
@@ -98,7 +110,7 @@ def image_floats(network: Network, storages: dict[str, Storage], name: str) -> i
 def _place(
     network: Network, steps: tuple[Step, ...], storages: dict[str, Storage], images: int, direct: bool
 ) -> tuple[dict[str, int], int]:
-    """Each value at the first gap that is free while it lives: from the step that makes it to the last that reads it."""
+    """Each value at the first gap that is free while it lives, from the step that makes it to the last that reads it."""
     made = {result_of(step): index for index, step in enumerate(steps)}
     if not direct:
         made[network.input.name] = -1
@@ -107,9 +119,7 @@ def _place(
     placed: dict[str, tuple[int, int]] = {}
     for name in sorted(made, key=lambda n: made[n]):
         size = images * image_floats(network, storages, name)
-        busy = sorted(
-            span for other, span in placed.items() if made[other] <= last[name] and last[other] >= made[name]
-        )
+        busy = sorted(span for other, span in placed.items() if made[other] <= last[name] and last[other] >= made[name])
         start = 0
         for begin, end in busy:
             if start + size <= begin:

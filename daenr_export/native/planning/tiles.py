@@ -1,7 +1,7 @@
-"""Which tile of output pixels and channels stays in registers: chosen per layer and instruction set from a model of cost.
+"""Which tile of output pixels and channels stays in registers: for each layer and instruction set, by a model of cost.
 
-The model knows what bounds a step of a tile: multiply-adds (two vectors a cycle), loads (two a cycle), and the latency of
-a sum that waits for itself (four cycles). It need not be exact; it ranks the few tiles that fit.
+The model knows what bounds a step of a tile: multiply-adds (two vectors a cycle), loads (two a cycle), and the latency
+of a sum that waits for itself (four cycles). It need not be exact; it ranks the few tiles that fit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 
-from daenr_export.native.layers import Grid, Storage
+from daenr_export.native.planning.layers import Grid, Storage
 from daenr_export.native.targets import InstructionSet
 
 LATENCY = 4.0
@@ -59,8 +59,7 @@ def rectangle_cost(height: int, width: int, block_vectors: int, tile: Tile, mach
     """Cycles for one input channel and tap of a rectangle, cut into tiles."""
     pieces = product(_cut(height, tile.rows), _cut(width, tile.columns))
     cost = sum(
-        down * across * step_cost(rows * columns, tile.vectors, machine)
-        for (down, rows), (across, columns) in pieces
+        down * across * step_cost(rows * columns, tile.vectors, machine) for (down, rows), (across, columns) in pieces
     )
     return cost * block_vectors / tile.vectors
 
@@ -133,7 +132,7 @@ def inner_cost(grid: Grid, source: Storage, block_vectors: int, machine: Instruc
 
 
 def fixed_tile(grid: Grid, source: Storage, block_vectors: int, machine: InstructionSet) -> tuple[float, Tile] | None:
-    """Cost and tile where each tile of a small grid is compiled for its place; None where there would be too much of it."""
+    """Cost and tile where each tile of a small grid is compiled for its place; None where that would be too much."""
     taps = grid.weight.shape[0] * grid.weight.shape[1]
     if not 0 < taps <= MOST_FIXED_TAPS or grid.size[0] * grid.size[1] > MOST_FIXED_PIXELS or source.channels < 8:
         return None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from daenr_export.native.spread import Spread
-from daenr_export.native.write_convolution import one_image
-from daenr_export.native.writer import StepCode, Writer
+from daenr_export.native.planning.spread import Spread
+from daenr_export.native.writing.convolution import one_image
+from daenr_export.native.writing.writer import StepCode, Writer
 
 
 def write_spread(step: Spread, writer: Writer) -> StepCode:
@@ -15,7 +15,8 @@ def write_spread(step: Spread, writer: Writer) -> StepCode:
         f"(overlap){{.margin_y = {step.margin[0]}, .margin_x = {step.margin[1]}, "
         f".products_row = {products.target.row}, .taps = {products.target.pixel}, "
         f".taps_y = {step.taps[0]}, .taps_x = {step.taps[1]}, "
-        f".stride_y = {step.stride[0]}, .stride_x = {step.stride[1]}, .pad_y = {step.pads[0]}, .pad_x = {step.pads[1]}, "
+        f".stride_y = {step.stride[0]}, .stride_x = {step.stride[1]}, "
+        f".pad_y = {step.pads[0]}, .pad_x = {step.pads[1]}, "
         f".height = {step.target.height}, .width = {step.target.width}, .channels = {step.target.channels}, "
         f".kind = {step.activation.upper()}}}"
     )
