@@ -18,6 +18,7 @@ typedef struct {
     int stride_y, stride_x;
     int pad_y, pad_x;          /* rows above and columns left of the input that taps may lie in */
     int taps_y, taps_x;
+    int terms;                 /* that a sum has where all taps lie inside of the input */
     int out_row, out_pixel;    /* floats from one row or pixel of the grid to the next, in the output */
     int block;                 /* output channels in this block of weights */
     activation kind;
@@ -52,12 +53,51 @@ ALWAYS void accumulate(vec *sums, int pixels, int vectors, int count, const floa
     }
 }
 
-/* Sums start from the bias. */
-ALWAYS void start(vec *sums, int pixels, int vectors, const float *bias)
+/* A long sum is taken in parts, so that each part stays as exact as a short one: the parts of a sum are added up in
+   `totals`. Where they end depends on the layer alone, so that a pixel gets the same bits from every kernel here. */
+enum { SHORT_SUM = 256, FEW_CHANNELS = 64, PART = 128 };
+
+ALWAYS int in_parts(convolution c) { return c.terms > SHORT_SUM; }
+
+/* Sums start from the bias, or totals do. */
+ALWAYS void start(convolution c, vec *sums, vec *totals, int pixels, int vectors, const float *bias)
 {
     UNROLL for (int p = 0; p < pixels; p++)
-        UNROLL for (int v = 0; v < vectors; v++)
-            sums[p * vectors + v] = load(bias + v * LANES);
+        UNROLL for (int v = 0; v < vectors; v++) {
+            totals[p * vectors + v] = load(bias + v * LANES);
+            sums[p * vectors + v] = in_parts(c) ? (vec){0} : totals[p * vectors + v];
+        }
+}
+
+ALWAYS void end_part(vec *sums, vec *totals, int count)
+{
+    UNROLL for (int i = 0; i < count; i++) {
+        totals[i] += sums[i];
+        sums[i] = (vec){0};
+    }
+}
+
+/* `taps` taps that lie behind one another in a row. */
+ALWAYS void accumulate_row(convolution c, vec *sums, vec *totals, int pixels, int vectors, int taps, const float *in,
+                           const int *at, const float *weights)
+{
+    if (in_parts(c) && c.channels >= FEW_CHANNELS) {
+        ROLLED for (int x = 0; x < taps; x++)
+            ROLLED for (int k = 0; k < c.channels; k += PART) {
+                accumulate(sums, pixels, vectors, smaller(PART, c.channels - k), in + x * c.in_pixel + k, at,
+                           weights + (size_t)(x * c.channels + k) * c.block, c.block);
+                end_part(sums, totals, pixels * vectors);
+            }
+        return;
+    }
+    if (c.in_pixel == c.channels) /* a row of taps is one run of numbers */
+        accumulate(sums, pixels, vectors, taps * c.channels, in, at, weights, c.block);
+    else
+        ROLLED for (int x = 0; x < taps; x++)
+            accumulate(sums, pixels, vectors, c.channels, in + x * c.in_pixel, at,
+                       weights + (size_t)x * c.channels * c.block, c.block);
+    if (in_parts(c))
+        end_part(sums, totals, pixels * vectors);
 }
 
 /* Store the sums of rows by columns of pixels, and apply the activation to them where they lie. */
@@ -84,22 +124,15 @@ ALWAYS void finish(const vec *sums, int rows, int columns, int vectors, float *o
 ALWAYS void inner_tile(convolution c, int tap_row, int rows, int columns, int vectors, const float *in,
                        const float *weights, const float *bias, float *out)
 {
-    vec sums[MOST_SUMS];
+    vec sums[MOST_SUMS], totals[MOST_SUMS];
     int from[MOST_SUMS];
     UNROLL for (int p = 0; p < rows * columns; p++)
         from[p] = p / columns * c.stride_y * c.in_row + p % columns * c.stride_x * c.in_pixel;
-    start(sums, rows * columns, vectors, bias);
-    ROLLED for (int y = 0; y < c.taps_y; y++) {
-        if (c.in_pixel == c.channels) /* a row of taps is one run of numbers */
-            accumulate(sums, rows * columns, vectors, c.taps_x * c.channels, in, from, weights, c.block);
-        else
-            ROLLED for (int x = 0; x < c.taps_x; x++)
-                accumulate(sums, rows * columns, vectors, c.channels, in + x * c.in_pixel, from,
-                           weights + x * c.channels * c.block, c.block);
-        in += c.in_row;
-        weights += tap_row;
-    }
-    finish(sums, rows, columns, vectors, out, c.out_row, c.out_pixel, c.kind);
+    start(c, sums, totals, rows * columns, vectors, bias);
+    ROLLED for (int y = 0; y < c.taps_y; y++)
+        accumulate_row(c, sums, totals, rows * columns, vectors, c.taps_x, in + y * c.in_row, from,
+                       weights + (size_t)y * tap_row);
+    finish(in_parts(c) ? totals : sums, rows, columns, vectors, out, c.out_row, c.out_pixel, c.kind);
 }
 
 /* A rectangle of `down` by `across` such tiles. */
@@ -119,25 +152,34 @@ ALWAYS void inner_tiles(convolution c, int tap_row, int down, int across, int ro
 ALWAYS void fixed_tile(convolution c, int top, int left, int rows, int columns, int vectors, const float *in,
                        const float *weights, const float *bias, float *out)
 {
-    vec sums[MOST_SUMS];
-    start(sums, rows * columns, vectors, bias);
-    UNROLL for (int j = 0; j < c.taps_y; j++)
-        UNROLL for (int i = 0; i < c.taps_x; i++) {
-            const float *tap = weights + (size_t)(j * c.taps_x + i) * c.channels * c.block;
-            ROLLED for (int k = 0; k < c.channels; k++) {
-                vec w[MOST_SUMS];
-                UNROLL for (int v = 0; v < vectors; v++)
-                    w[v] = load(tap + (size_t)k * c.block + v * LANES);
-                UNROLL for (int p = 0; p < rows * columns; p++) {
-                    const int y = (top + p / columns) * c.stride_y + j - c.pad_y;
-                    const int x = (left + p % columns) * c.stride_x + i - c.pad_x;
-                    if (y >= 0 && y < c.in_height && x >= 0 && x < c.in_width)
-                        UNROLL for (int v = 0; v < vectors; v++)
-                            sums[p * vectors + v] += in[y * c.in_row + x * c.in_pixel + k] * w[v];
+    vec sums[MOST_SUMS], totals[MOST_SUMS];
+    const int by_tap = in_parts(c) && c.channels >= FEW_CHANNELS, part = by_tap ? PART : c.channels;
+    start(c, sums, totals, rows * columns, vectors, bias);
+    UNROLL for (int j = 0; j < c.taps_y; j++) {
+        UNROLL for (int i = 0; i < c.taps_x; i++)
+            ROLLED for (int first = 0; first < c.channels; first += part) {
+                const int last = smaller(first + part, c.channels);
+                const float *tap = weights + (size_t)(j * c.taps_x + i) * c.channels * c.block;
+                ROLLED for (int k = first; k < last; k++) {
+                    vec w[MOST_SUMS];
+                    UNROLL for (int v = 0; v < vectors; v++)
+                        w[v] = load(tap + (size_t)k * c.block + v * LANES);
+                    UNROLL for (int p = 0; p < rows * columns; p++) {
+                        const int y = (top + p / columns) * c.stride_y + j - c.pad_y;
+                        const int x = (left + p % columns) * c.stride_x + i - c.pad_x;
+                        if (y >= 0 && y < c.in_height && x >= 0 && x < c.in_width)
+                            UNROLL for (int v = 0; v < vectors; v++)
+                                sums[p * vectors + v] += in[y * c.in_row + x * c.in_pixel + k] * w[v];
+                    }
                 }
+                if (by_tap)
+                    end_part(sums, totals, rows * columns * vectors);
             }
-        }
-    finish(sums, rows, columns, vectors, out + top * c.out_row + left * c.out_pixel, c.out_row, c.out_pixel, c.kind);
+        if (in_parts(c) && !by_tap)
+            end_part(sums, totals, rows * columns * vectors);
+    }
+    finish(in_parts(c) ? totals : sums, rows, columns, vectors, out + top * c.out_row + left * c.out_pixel, c.out_row,
+           c.out_pixel, c.kind);
 }
 
 /* One pixel of several images at a time: weights are loaded once for all images.
@@ -157,16 +199,16 @@ ALWAYS void across_images(convolution c, int height, int width, int images, int 
                     const int last_y = last_tap(y, c.stride_y, c.pad_y, c.taps_y, c.in_height);
                     const int first_x = first_tap(x, c.stride_x, c.pad_x, c.taps_x);
                     const int last_x = last_tap(x, c.stride_x, c.pad_x, c.taps_x, c.in_width);
-                    vec sums[MOST_SUMS];
-                    start(sums, tile, vectors, bias + v);
+                    vec sums[MOST_SUMS], totals[MOST_SUMS];
+                    start(c, sums, totals, tile, vectors, bias + v);
                     for (int j = first_y; j < last_y; j++)
-                        for (int i = first_x; i < last_x; i++)
-                            accumulate(sums, tile, vectors, c.channels,
+                        accumulate_row(c, sums, totals, tile, vectors, last_x - first_x,
                                        in + image * from_image + (y * c.stride_y + j - c.pad_y) * c.in_row +
-                                           (x * c.stride_x + i - c.pad_x) * c.in_pixel,
-                                       from, weights + v + (size_t)(j * c.taps_x + i) * c.channels * c.block, c.block);
-                    finish(sums, 1, tile, vectors, out + v + image * to_image + y * c.out_row + x * c.out_pixel, 0,
-                           to_image, c.kind);
+                                           (x * c.stride_x + first_x - c.pad_x) * c.in_pixel,
+                                       from,
+                                       weights + v + (size_t)(j * c.taps_x + first_x) * c.channels * c.block);
+                    finish(in_parts(c) ? totals : sums, 1, tile, vectors,
+                           out + v + image * to_image + y * c.out_row + x * c.out_pixel, 0, to_image, c.kind);
                 }
 }
 

@@ -148,7 +148,7 @@ def make_layer(fused: Fused, network: Network, source: Storage) -> Layer:
 
 
 def _phases(operation: TransposedConvolution, target: Storage) -> Iterator[Grid]:
-    """One grid for each pair of remainders of the output's coordinates: tap i reaches output o if s divides o + pad - i."""
+    """One grid for each pair of remainders: tap i reaches output o where the stride divides o + pad - i."""
     weight = operation.weight.transpose(2, 3, 0, 1)
     extent = (target.height, target.width)
     for first in product(*(range(min(s, n)) for s, n in zip(operation.stride, extent, strict=True))):

@@ -110,7 +110,7 @@ def image_floats(network: Network, storages: dict[str, Storage], name: str) -> i
 def _place(
     network: Network, steps: tuple[Step, ...], storages: dict[str, Storage], images: int, direct: bool
 ) -> tuple[dict[str, int], int]:
-    """Each value at the first gap that is free while it lives, from the step that makes it to the last that reads it."""
+    """Each value in the first gap free while it lives: from the step that makes it to the last that reads it."""
     made = {result_of(step): index for index, step in enumerate(steps)}
     if not direct:
         made[network.input.name] = -1

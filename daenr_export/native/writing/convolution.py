@@ -106,6 +106,7 @@ def _shape(layer: Layer, grid: Grid, block: _Block, taps: tuple[int, int] | None
         f".in_height = {height}, .in_width = {width}, .in_row = {source.row}, .in_pixel = {source.pixel}, "
         f".channels = {source.channels}, .stride_y = {grid.stride[0]}, .stride_x = {grid.stride[1]}, "
         f".pad_y = {pad_y}, .pad_x = {pad_x}, .taps_y = {taps_y}, .taps_x = {taps_x}, "
+        f".terms = {grid.weight[..., 0].size}, "
         f".out_row = {target.row * grid.step[0]}, .out_pixel = {target.pixel * grid.step[1]}, "
         f".block = {block.width}, .kind = {layer.activation.upper()}"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -75,18 +77,22 @@ def _images(name: str, plan: Plan, steps: list[Written], images: int) -> str:
     ]
     for together, run in groupby(steps, key=lambda written: images > 1 and written[1].group is not None):
         if together:
-            lines += [_call(plan, step, code.group or "", code, "") for step, code in run]
+            lines += [_call(plan, step, code, code.group or "", None) for step, code in run]
         else:
-            lines += _each(images, [_call(plan, step, code.one, code, " + i * ") for step, code in run])
-    for index, spec in enumerate(plan.network.outputs):
-        lines += _each(images, [_leave(plan, index, spec)])
+            lines += _each(images, partial(_calls, plan, list(run)))
+    lines += _each(images, lambda i: [_leave(plan, *output, i) for output in enumerate(plan.network.outputs)])
     body = "\n".join(f"    {line}" for text in lines for line in text.splitlines())
     return f"STEP void {name}(void *state, const void *images, void *const *outputs, size_t image)\n{{\n{body}\n}}\n"
 
 
-def _each(images: int, calls: list[str]) -> list[str]:
-    """The calls for each image in turn, so that what one step leaves is still near when the next one reads it."""
-    return [f"for (size_t i = 0; i < {images}; i++) {{", *(f"    {call}" for call in calls), "}"]
+def _each(images: int, calls: Callable[[str], list[str]]) -> list[str]:
+    """The calls for each image in turn, so that what one step leaves is still near when the next one reads it.
+
+    `calls` is given the number of the image, as C.
+    """
+    if images == 1:
+        return calls("0")
+    return [f"for (size_t i = 0; i < {images}; i++) {{", *(f"    {call}" for call in calls("i")), "}"]
 
 
 def _enter(plan: Plan, images: int) -> list[str]:
@@ -95,38 +101,43 @@ def _enter(plan: Plan, images: int) -> list[str]:
     if plan.direct or entry.dtype != "float32":
         return []
     storage, size = plan.storages[entry.name], int(np.prod(entry.shape))
-    place, step = _place(plan, entry.name)
-    call = (
-        f"channels_last({storage.channels}, {storage.height * storage.width}, {storage.pixel}, "
-        f"input + i * {size}, {place} + i * {step});"
+    sizes = f"{storage.channels}, {storage.height * storage.width}, {storage.pixel}"
+    return _each(
+        images, lambda i: [f"channels_last({sizes}, {_times('input', i, size)}, {_place(plan, entry.name, i)});"]
     )
-    return _each(images, [call])
 
 
-def _call(plan: Plan, step: Step, function: str, code: StepCode, each: str) -> str:
-    """A call of a step; `each` is what is between a place and the size of an image there, nothing for a group."""
-    places = [_place(plan, source_of(step)), _place(plan, result_of(step))]
-    arguments = [f"{place}{each}{size}" if each else place for place, size in places]
+def _calls(plan: Plan, steps: list[Written], image: str) -> list[str]:
+    return [_call(plan, step, code, code.one, image) for step, code in steps]
+
+
+def _call(plan: Plan, step: Step, code: StepCode, function: str, image: str | None) -> str:
+    """A call of a step for an image, or for all of a group where that is None."""
+    arguments = [_place(plan, source_of(step), image), _place(plan, result_of(step), image)]
     return f"{function}({', '.join([*arguments, *(['scratch'] if code.scratch else [])])});"
 
 
-def _place(plan: Plan, name: str) -> tuple[str, int]:
-    """A value as a C pointer of its type, and the elements from one image to the next."""
+def _place(plan: Plan, name: str, image: str | None) -> str:
+    """A value of an image as a C pointer of its type."""
+    shape = plan.network.shapes[name]
     if name not in plan.offsets:
-        return "input", int(np.prod(plan.network.shapes[name]))
-    floats = image_floats(plan.network, plan.storages, name)
-    if len(plan.network.shapes[name]) == 2:
-        return f"(int64_t *)(void *)(arena + {plan.offsets[name]})", floats // 2
-    return f"arena + {plan.offsets[name]}", floats
+        return _times("input", image, int(np.prod(shape)))
+    floats, start = image_floats(plan.network, plan.storages, name), f"arena + {plan.offsets[name]}"
+    place = _times(start, image, floats)
+    return f"(int64_t *)(void *)({place})" if len(shape) == 2 else place
 
 
-def _leave(plan: Plan, index: int, spec: TensorSpec) -> str:
+def _times(start: str, image: str | None, size: int) -> str:
+    return start if image in (None, "0") else f"{start} + {image} * {size}"
+
+
+def _leave(plan: Plan, index: int, spec: TensorSpec, image: str) -> str:
     """Give a result to the caller, in the order of ONNX."""
     kind, size = C_TYPES[spec.dtype], int(np.prod(spec.shape))
-    place, step = _place(plan, spec.name)
-    target = f"({kind} *)outputs[{index}] + (image + i) * {size}"
+    target = f"({kind} *)outputs[{index}] + ({_times('image', image, 1)}) * {size}"
+    place = _place(plan, spec.name, image)
     if spec.dtype == "int64":
-        return f"copy_codes({size}, {place} + i * {step}, {target});"
+        return f"copy_codes({size}, {place}, {target});"
     storage = plan.storages[spec.name]
     pixels = storage.height * storage.width
-    return f"channels_first({storage.channels}, {pixels}, {storage.pixel}, {place} + i * {step}, {target});"
+    return f"channels_first({storage.channels}, {pixels}, {storage.pixel}, {place}, {target});"

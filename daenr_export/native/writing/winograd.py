@@ -11,6 +11,9 @@ from daenr_export.native.writing.writer import StepCode, Writer
 
 BLOCK = 32
 FEWEST_TILES = 4
+MOST_TERMS = 1024
+"""Terms of a sum; the products are four times fewer, and their sums are not taken in parts."""
+
 ASKED = 3
 """Lines of later weights that are asked for with each product: about as many as arrive in that time."""
 
@@ -29,7 +32,8 @@ def suits(layer: Layer) -> bool:
 def _suits(grid: Grid) -> bool:
     stride, taps, (height, width) = grid.stride, grid.weight.shape[:2], grid.size
     fits = (stride, taps) in (((1, 1), (2, 2)), ((2, 2), (4, 4)))
-    return fits and height % 2 == width % 2 == 0 and height * width // 4 >= FEWEST_TILES
+    is_short = grid.weight[..., 0].size <= MOST_TERMS
+    return fits and is_short and height % 2 == width % 2 == 0 and height * width // 4 >= FEWEST_TILES
 
 
 def write_winograd(layer: Layer, writer: Writer, images: int, share_weights: bool) -> StepCode:
