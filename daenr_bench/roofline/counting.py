@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daenr_export.native.fusing import Fused, fuse
-from daenr_export.native.operations import (
+from daenr_export.native.planning.fusing import Fused, fuse
+from daenr_export.native.reading.operations import (
     Convolution,
     Dense,
     Lookup,

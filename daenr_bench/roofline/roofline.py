@@ -19,7 +19,7 @@ from daenr_bench.statistics.histogram import require_hdrhistogram
 from daenr_common.errors import ExportError
 from daenr_export.bundle import Bundle
 from daenr_export.graphs.names import in_order
-from daenr_export.native.reading import read_network
+from daenr_export.native.reading.graph import read_network
 from daenr_export.runtime.protocol import Backend
 
 

@@ -18,8 +18,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from daenr_bench.roofline.counting import Work, count
 from daenr_export.graphs.make import make_graphs
-from daenr_export.native.operations import Convolution, Lookup, Nearest, Network, Readout, TransposedConvolution
-from daenr_export.native.reading import read_network
+from daenr_export.native.reading.graph import read_network
+from daenr_export.native.reading.operations import Convolution, Lookup, Nearest, Network, Readout, TransposedConvolution
 from daenr_export.specs import TensorSpec
 from daenr_train.models.dae_nr import inference_parts
 
