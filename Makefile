@@ -23,7 +23,7 @@ demo: install ## simulate, fit, export, verify and time a cae-fr2; everything la
 	$(BIN)/daenr-train simulate --out $(DEMO)/insilico --region 3 --force
 	$(BIN)/daenr-train fit --model cae-fr2 --data $(DEMO)/insilico --region 3 --output $(DEMO)/cae_fr2.pt \
 		--max-steps 1200 --force
-	$(BIN)/daenr-export --checkpoint $(DEMO)/cae_fr2.pt --trt --force
+	$(BIN)/daenr-export --checkpoint $(DEMO)/cae_fr2.pt --trt --native --force
 	$(BIN)/daenr-bench run $(DEMO)/cae_fr2.daenr --checkpoint $(DEMO)/cae_fr2.pt --data $(DEMO)/insilico \
 		--json $(DEMO)/results.json --force
 	$(BIN)/daenr-bench report $(DEMO)/results.json --html $(DEMO)/report.html --bundle $(DEMO)/cae_fr2.daenr --force
