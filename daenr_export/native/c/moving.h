@@ -5,12 +5,15 @@
 #include "activations.h"
 #include "vectors.h"
 
-/* Channel by channel, as a caller gives a map, to pixel by pixel. */
+/* Channel by channel, as a caller gives a map, to pixel by pixel; padding becomes 0. */
 ALWAYS void channels_last(int channels, int pixels, int pixel, const float *in, float *out)
 {
-    for (int p = 0; p < pixels; p++)
+    for (int p = 0; p < pixels; p++) {
         for (int c = 0; c < channels; c++)
             out[p * pixel + c] = in[c * pixels + p];
+        for (int c = channels; c < pixel; c++)
+            out[p * pixel + c] = 0;
+    }
 }
 
 /* And back. */
@@ -21,12 +24,15 @@ ALWAYS void channels_first(int channels, int pixels, int pixel, const float *in,
             out[c * pixels + p] = in[p * pixel + c];
 }
 
-/* A uint8 image as floats, pixel by pixel. */
+/* A uint8 image as floats, pixel by pixel; padding becomes 0. */
 ALWAYS void scale_pixels(int channels, int pixels, int pixel, float scale, float offset, const uint8_t *in, float *out)
 {
-    for (int p = 0; p < pixels; p++)
+    for (int p = 0; p < pixels; p++) {
         for (int c = 0; c < channels; c++)
             out[p * pixel + c] = in[c * pixels + p] * scale + offset;
+        for (int c = channels; c < pixel; c++)
+            out[p * pixel + c] = 0;
+    }
 }
 
 /* An activation of all that is stored. */

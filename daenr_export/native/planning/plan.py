@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from daenr_export.native.planning.arena import Life, Place, place_values
 from daenr_export.native.planning.fusing import Fused, fuse
 from daenr_export.native.planning.layers import ALIGNMENT, Layer, Storage, make_layer, padded, storage_of
 from daenr_export.native.planning.spread import Spread, make_spread, suits_spread
@@ -17,7 +18,18 @@ GROUP = 8
 Step = Fused | Layer | Spread
 """Convolutions in the form of their kernels, other operations as they are."""
 
+MANY_WEIGHTS = 1 << 14
+"""Floats of weights from which on a layer takes the images of a group at once."""
+
 CONVOLUTIONS = (Convolution, TransposedConvolution, Dense)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Steps that a group of images takes at once, step after step, or one by one, image after image."""
+
+    together: bool
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True)
@@ -27,18 +39,18 @@ class Plan:
     Attributes:
         network: as read.
         steps: in order: each finds its input computed.
+        segments: the steps, in order, cut into those that a group takes image by image and those that it takes at once.
         storages: how each value lies in memory.
-        offsets: where the values of a group lie in the arena, in floats; a direct input has none, it is read where the
-            caller has it.
-        direct: whether the input's layout is that of the kernels already.
+        places: where each value lies in the arena; a direct input has none.
+        direct: whether the steps read the input where the caller has it: pixels, or a layout that is theirs already.
         images: in a group; 1 where a batch never has `GROUP`.
         arena: floats of the arena.
     """
 
     network: Network
-    steps: tuple[Step, ...]
+    segments: tuple[Segment, ...]
     storages: dict[str, Storage]
-    offsets: dict[str, int]
+    places: dict[str, Place]
     direct: bool
     images: int
     arena: int
@@ -49,16 +61,20 @@ def make_plan(network: Network, max_batch: int) -> Plan:
     fused = fuse(network)
     storages = {name: storage_of(shape) for name, shape in network.shapes.items()}
     entry = network.input
-    direct = entry.dtype == "float32" and _is_direct(entry.name, entry.shape, fused)
-    if direct:
+    is_float = entry.dtype == "float32"
+    direct = not is_float or _is_direct(entry.name, entry.shape, fused)
+    if direct and is_float:
         shape = entry.shape if len(entry.shape) == 3 else (entry.shape[0], 1, 1)
         storages[entry.name] = Storage(shape[1], shape[2], shape[0], shape[0], int(np.prod(shape)))
     storages |= {item.operation.output: tight for item in fused if (tight := _tight(item, fused, network))}
     steps = tuple(_step(item, network, storages[item.operation.input]) for item in fused)
     storages |= {step.output: step.target for step in steps if isinstance(step, Spread)}
     images = GROUP if max_batch >= GROUP else 1
-    offsets, arena = _place(network, steps, storages, images, direct)
-    return Plan(network, steps, storages, offsets, direct, images, arena)
+    segments = _segments(steps, images)
+    places, arena = place_values(
+        [_life(network, segments, storages, name) for name in _placed(network, steps, direct)], images
+    )
+    return Plan(network, segments, storages, places, direct, images, arena)
 
 
 def _step(fused: Fused, network: Network, source: Storage) -> Step:
@@ -83,6 +99,34 @@ def weights_of(step: Step) -> int:
     return sum(grid.weight.size for grid in layer.grids) if isinstance(layer, Layer) else 0
 
 
+def _segments(steps: tuple[Step, ...], images: int) -> tuple[Segment, ...]:
+    """Steps with many weights take a group at once, so that weights are loaded once for all of its images."""
+    found: list[Segment] = []
+    for step in steps:
+        together = images > 1 and isinstance(step, Layer) and weights_of(step) >= MANY_WEIGHTS
+        if together or not found or found[-1].together:
+            found.append(Segment(together, (step,)))
+        else:
+            found[-1] = Segment(False, (*found[-1].steps, step))
+    return tuple(found)
+
+
+def _placed(network: Network, steps: tuple[Step, ...], direct: bool) -> list[str]:
+    """Names of the values in the arena, in the order in which they are made."""
+    return [*([] if direct else [network.input.name]), *(result_of(step) for step in steps)]
+
+
+def _life(network: Network, segments: tuple[Segment, ...], storages: dict[str, Storage], name: str) -> Life:
+    """From the segment that makes a value to the last that reads it; the first segment puts the input there."""
+    made = next((i for i, s in enumerate(segments) if name in [result_of(step) for step in s.steps]), 0)
+    read = [i for i, s in enumerate(segments) if name in [source_of(step) for step in s.steps]]
+    is_local = not segments[made].together and max(read, default=made) == made
+    shape = network.shapes[name]
+    # Codes are int64 and take two floats each.
+    floats = padded(2 * shape[0] * shape[1]) if len(shape) == 2 else storages[name].image
+    return Life(name, made, max(read, default=made), floats, is_local)
+
+
 def _is_direct(name: str, shape: tuple[int, ...], fused: tuple[Fused, ...]) -> bool:
     """Whether an input can be read where it is: one channel, or one pixel, and only by what reads float by float."""
     users = [item.operation for item in fused if item.operation.input == name]
@@ -99,31 +143,3 @@ def _tight(item: Fused, fused: tuple[Fused, ...], network: Network) -> Storage |
         return None
     channels, height, width = network.shapes[name]
     return Storage(height, width, channels, channels, padded(height * width * channels) + ALIGNMENT)
-
-
-def image_floats(network: Network, storages: dict[str, Storage], name: str) -> int:
-    """Floats from one image's share of a value to the next: codes are int64 and take two floats each."""
-    shape = network.shapes[name]
-    return padded(2 * shape[0] * shape[1]) if len(shape) == 2 else storages[name].image
-
-
-def _place(
-    network: Network, steps: tuple[Step, ...], storages: dict[str, Storage], images: int, direct: bool
-) -> tuple[dict[str, int], int]:
-    """Each value in the first gap free while it lives: from the step that makes it to the last that reads it."""
-    made = {result_of(step): index for index, step in enumerate(steps)}
-    if not direct:
-        made[network.input.name] = -1
-    last = dict.fromkeys(made, -1) | {source_of(step): index for index, step in enumerate(steps)}
-    last |= {spec.name: len(steps) for spec in network.outputs if spec.name in made}
-    placed: dict[str, tuple[int, int]] = {}
-    for name in sorted(made, key=lambda n: made[n]):
-        size = images * image_floats(network, storages, name)
-        busy = sorted(span for other, span in placed.items() if made[other] <= last[name] and last[other] >= made[name])
-        start = 0
-        for begin, end in busy:
-            if start + size <= begin:
-                break
-            start = max(start, end)
-        placed[name] = (start, start + size)
-    return {name: start for name, (start, _) in placed.items()}, max((end for _, end in placed.values()), default=0)

@@ -159,12 +159,13 @@ def _taps_met(grid: Grid, axis: int, start: int, count: int, extent: int) -> lis
     return [sum(a <= tap < b for a, b in spans) for tap in range(grid.weight.shape[axis])]
 
 
-def across_tile(images: int, block_vectors: int, machine: InstructionSet) -> tuple[float, int, int]:
-    """Cost per input channel, tap and pixel of a block, images and vectors of a tile, for a group of images."""
+def across_tile(images: int, block_vectors: int, machine: InstructionSet) -> tuple[int, int]:
+    """Images and vectors of a tile, for a group of images."""
     found = [
-        (images / tile * block_vectors / vectors * step_cost(tile, vectors, machine), tile, vectors)
+        (step_cost(tile, vectors, machine) / (tile * vectors), -tile, tile, vectors)
         for tile in range(1, images + 1)
         for vectors in range(1, block_vectors + 1)
         if images % tile == 0 and block_vectors % vectors == 0 and fits(tile, vectors, machine)
     ]
-    return min(found, key=lambda item: (item[0], -item[1]))
+    _, _, tile, vectors = min(found)
+    return tile, vectors

@@ -17,9 +17,6 @@ WIDE_BLOCK, BLOCK = 64, 32
 """Output channels in a block of weights: a map of few pixels streams through its weights, and wants long rows."""
 
 FEW_PIXELS = 4
-SMALL_EDGE = 8
-"""Maps up to this size have so many channels that their weights are better loaded once for several images."""
-
 IN_OUT = "const float *restrict in, float *restrict out"
 PIECE = "const float *restrict in, const float *restrict w, const float *restrict bias, float *restrict out"
 
@@ -40,36 +37,31 @@ def write_convolution(layer: Layer, writer: Writer, images: int) -> StepCode:
     Args:
         layer: what to compute.
         writer: of the instruction set.
-        images: in a group.
+        images: that a group takes at once; 1 where it takes them one by one.
     """
     if suits(layer):
-        return write_winograd(layer, writer, images, share_weights=layer.target.height <= SMALL_EDGE)
-    one_cost, one = _all_blocks(layer, writer, _one_image)
-    group_cost, group = _all_blocks(layer, writer, partial(_across_images, images=images))
-    name = writer.function("layer", IN_OUT, one, layer.title)
-    if images == 1 or group_cost > one_cost * images:
+        return write_winograd(layer, writer, images)
+    name = one_image(layer, writer)
+    if images == 1:
         return StepCode(name)
-    return StepCode(name, writer.function("group", IN_OUT, group, f"{layer.title}, {images} images"))
+    text = _all_blocks(layer, writer, partial(_across_images, images=images))
+    return StepCode(name, writer.function("group", IN_OUT, text, f"{layer.title}, {images} images"))
 
 
 def one_image(layer: Layer, writer: Writer) -> str:
     """The function that computes a layer of one image."""
-    return writer.function("layer", IN_OUT, _all_blocks(layer, writer, _one_image)[1], layer.title)
+    return writer.function("layer", IN_OUT, _all_blocks(layer, writer, _one_image), layer.title)
 
 
-def _all_blocks(
-    layer: Layer, writer: Writer, one_block: Callable[[Layer, Grid, _Block, Writer], tuple[float, str]]
-) -> tuple[float, str]:
-    """Cost and text of all blocks of output channels of all grids."""
-    bias, cost, lines = writer.constants.add(layer.bias), 0.0, []
+def _all_blocks(layer: Layer, writer: Writer, one_block: Callable[[Layer, Grid, _Block, Writer], str]) -> str:
+    """The text of all blocks of output channels of all grids."""
+    bias, lines = writer.constants.add(layer.bias), []
     for grid in layer.grids:
         width = WIDE_BLOCK if grid.size[0] * grid.size[1] <= FEW_PIXELS else BLOCK
         start = pack(writer.constants, grid, width)
         for block in _blocks(grid, width, start):
-            each, text = one_block(layer, grid, block, writer)
-            lines.append(_over_blocks(grid, layer, block, bias, text))
-            cost += each * block.count
-    return cost, "\n".join(lines)
+            lines.append(_over_blocks(grid, layer, block, bias, one_block(layer, grid, block, writer)))
+    return "\n".join(lines)
 
 
 def _blocks(grid: Grid, width: int, start: int) -> list[_Block]:
@@ -113,14 +105,14 @@ def _shape(layer: Layer, grid: Grid, block: _Block, taps: tuple[int, int] | None
     return f"(convolution){{{values}}}"
 
 
-def _one_image(layer: Layer, grid: Grid, block: _Block, writer: Writer) -> tuple[float, str]:
-    """Cost and text of one image: tiles for their place in a small map, rectangles of equal tiles in a large one."""
+def _one_image(layer: Layer, grid: Grid, block: _Block, writer: Writer) -> str:
+    """One image: tiles for their place in a small map, rectangles of equal tiles in a large one."""
     vectors = block.width // writer.machine.lanes
     inner = tiles.inner_cost(grid, layer.source, vectors, writer.machine)
     fixed = tiles.fixed_tile(grid, layer.source, vectors, writer.machine)
     if fixed is not None and fixed[0] < inner:
-        return fixed[0], _fixed(layer, grid, block, fixed[1], writer)
-    return inner, _rectangles(layer, grid, block, writer)
+        return _fixed(layer, grid, block, fixed[1], writer)
+    return _rectangles(layer, grid, block, writer)
 
 
 def _fixed(layer: Layer, grid: Grid, block: _Block, tile: tiles.Tile, writer: Writer) -> str:
@@ -156,17 +148,11 @@ def _rectangles(layer: Layer, grid: Grid, block: _Block, writer: Writer) -> str:
     return "\n".join(lines)
 
 
-def _across_images(layer: Layer, grid: Grid, block: _Block, writer: Writer, images: int) -> tuple[float, str]:
-    """Cost and text of a group of images."""
-    vectors = block.width // writer.machine.lanes
-    cost, tile, tile_vectors = tiles.across_tile(images, vectors, writer.machine)
-    pairs = 1
-    for axis, extent in enumerate((layer.source.height, layer.source.width)):
-        spans = [grid.valid(axis, position, extent) for position in range(grid.size[axis])]
-        pairs *= sum(max(0, b - a) for a, b in spans)
-    text = (
+def _across_images(layer: Layer, grid: Grid, block: _Block, writer: Writer, images: int) -> str:
+    """A group of images."""
+    tile, vectors = tiles.across_tile(images, block.width // writer.machine.lanes, writer.machine)
+    return (
         f"across_images({_shape(layer, grid, block)},\n"
-        f"    {grid.size[0]}, {grid.size[1]}, {images}, {tile}, {tile_vectors}, {layer.source.image}, "
+        f"    {grid.size[0]}, {grid.size[1]}, {images}, {tile}, {vectors}, {layer.source.image}, "
         f"{layer.target.image}, in, w, b, to);"
     )
-    return cost * pairs * layer.source.channels, text

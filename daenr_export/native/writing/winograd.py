@@ -36,17 +36,16 @@ def _suits(grid: Grid) -> bool:
     return fits and is_short and height % 2 == width % 2 == 0 and height * width // 4 >= FEWEST_TILES
 
 
-def write_winograd(layer: Layer, writer: Writer, images: int, share_weights: bool) -> StepCode:
+def write_winograd(layer: Layer, writer: Writer, images: int) -> StepCode:
     """The functions of a layer.
 
     Args:
         layer: one that `suits`.
         writer: of the instruction set.
-        images: in a group.
-        share_weights: whether the images of a group go through each block of weights together.
+        images: that a group takes at once; 1 where it takes them one by one.
     """
     one, scratch = _function(layer, writer, 1)
-    if images == 1 or not share_weights:
+    if images == 1:
         return StepCode(one, scratch=scratch)
     group, more = _function(layer, writer, images)
     return StepCode(one, group, max(scratch, more))

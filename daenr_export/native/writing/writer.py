@@ -76,7 +76,7 @@ class StepCode:
 
     Attributes:
         one: of one image.
-        group: of a group of images at once; None where it is done image by image.
+        group: of a group of images at once; None where a group takes them one by one.
         scratch: floats that they need besides; they take a third argument where it is not 0.
     """
 
