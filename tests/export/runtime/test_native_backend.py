@@ -72,7 +72,7 @@ def library_of(bundle, tmp_path_factory):
                 golden_outputs=answers,
                 max_batch=graph.spec.batch.max,
                 destination=folder / f"{name}.so",
-                optimise=False,
+                compiler_options=("-O1",),
             )
             made[name, calls_itself] = library.path.read_bytes()
         return made[name, calls_itself]
