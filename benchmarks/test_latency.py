@@ -16,6 +16,8 @@ from bench_subject import CALLS, WARM_UP_CALLS
 
 from daenr_bench.cells import BATCH
 from daenr_bench.clocks import SYSTEM_CLOCK
+from daenr_bench.peers.eager import EAGER
+from daenr_bench.peers.pytorch import TorchPeer
 from daenr_bench.peers.registry import PEERS, TORCH, make
 from daenr_bench.run import RIG_GRAPH
 from daenr_bench.scenarios.calling import Call
@@ -23,6 +25,7 @@ from daenr_bench.scenarios.cold import command_of
 from daenr_bench.scenarios.pacing import AT_100_HZ
 from daenr_export.graphs.names import CUTS
 from daenr_export.runtime import registry
+from daenr_train.fit.config import PROCESSORS
 
 FRAMES = 300
 
@@ -51,10 +54,16 @@ def entrant(name, subject):
 
 @each_cell
 def test_burst(benchmark, open_cell, entrant, graph):
-    cell = open_cell(entrant, graph)
-    call, images = Call.of(cell.session.bind(BATCH)), cycle(cell.inputs)
-    benchmark.group = f"{graph}, burst"
-    benchmark.pedantic(call.run, setup=lambda: ((next(images),), {}), rounds=CALLS, warmup_rounds=WARM_UP_CALLS)
+    time_cell(benchmark, open_cell(entrant, graph), f"{graph}, burst")
+
+
+@pytest.mark.parametrize("threads", sorted({1, 2, PROCESSORS}))
+def test_threads_of_pytorch(benchmark, open_cell, subject, threads):
+    """Why PyTorch's peers run with one: on a graph this small others bring nothing."""
+    if subject.checkpoint is None:
+        pytest.skip("runs the checkpoint, and DAENR_CHECKPOINT is not set")
+    cell = open_cell(TorchPeer(EAGER, subject.checkpoint, threads=threads), RIG_GRAPH)
+    time_cell(benchmark, cell, f"{RIG_GRAPH}, PyTorch by threads")
 
 
 @each_entrant
@@ -94,3 +103,9 @@ def test_cold(benchmark, open_cell, entrant, name, subject):
     benchmark.group = f"{RIG_GRAPH}, cold"
     run = partial(subprocess.run, command, check=True, stdout=subprocess.DEVNULL)
     benchmark.pedantic(run, rounds=3)
+
+
+def time_cell(benchmark, cell, group):
+    call, images = Call.of(cell.session.bind(BATCH)), cycle(cell.inputs)
+    benchmark.group = group
+    benchmark.pedantic(call.run, setup=lambda: ((next(images),), {}), rounds=CALLS, warmup_rounds=WARM_UP_CALLS)

@@ -60,11 +60,13 @@ class TorchPeer:
     Args:
         recipe: how.
         checkpoint: path of the file.
+        threads: for each operator.
     """
 
-    def __init__(self, recipe: Recipe, checkpoint: Path) -> None:
+    def __init__(self, recipe: Recipe, checkpoint: Path, *, threads: int = THREADS) -> None:
         self._recipe = recipe
         self._checkpoint = checkpoint
+        self._threads = threads
 
     @property
     def name(self) -> str:
@@ -79,7 +81,7 @@ class TorchPeer:
     @property
     def threads(self) -> int:
         """Set before each call, if anything else changed them."""
-        return THREADS
+        return self._threads
 
     def why_unavailable(self) -> str | None:
         """None where PyTorch can run this; otherwise what is missing."""
@@ -99,7 +101,7 @@ class TorchPeer:
         torch, recipe = self._library(), self._recipe
         from daenr_bench.peers.graph_module import GraphModule, example_of
 
-        torch.set_num_threads(THREADS)
+        torch.set_num_threads(self._threads)
         module = GraphModule(self._model, graph.spec).eval().to(recipe.device)
         try:
             with torch.inference_mode():  # the example must be like what is answered, or it is compiled for nothing
@@ -110,7 +112,29 @@ class TorchPeer:
         except Exception as error:
             problem = f"cannot prepare the graph {graph.spec.name} ({type(error).__name__}: {_first_line(error)})"
             raise BackendUnavailableError(self.name, problem, "leave it out") from error
-        return CallSession(self.name, self._spec(graph.spec), _answering(torch, run, recipe.device))
+        return CallSession(self.name, self._spec(graph.spec), self._answering(torch, run))
+
+    def _answering(self, torch: Any, run: Run) -> Answer:
+        """From arrays to arrays, as a user does it: without gradients, on a GPU with the copies there and back."""
+        from_numpy, inference_mode, device, wanted = (
+            torch.from_numpy,
+            torch.inference_mode,
+            self._recipe.device,
+            self._threads,
+        )
+        threads, set_threads = torch.get_num_threads, torch.set_num_threads
+
+        def on_cpu(batch: Any) -> tuple[Any, ...]:
+            if threads() != wanted:
+                set_threads(wanted)
+            with inference_mode():
+                return tuple(tensor.numpy() for tensor in run(from_numpy(batch)))
+
+        def on_gpu(batch: Any) -> tuple[Any, ...]:
+            with inference_mode():
+                return tuple(tensor.cpu().numpy() for tensor in run(from_numpy(batch).to(device)))
+
+        return on_cpu if device == "cpu" else on_gpu
 
     def _spec(self, spec: GraphSpec) -> GraphSpec:
         return replace(spec, batch=BatchRange(1, 1, 1)) if self._recipe.single_images else spec
@@ -139,25 +163,6 @@ class TorchPeer:
             problem = f"the PyTorch that is installed ({torch.__version__}) sees no GPU"
             raise BackendUnavailableError(recipe.name, problem, "install the build for the driver's version of CUDA")
         return torch
-
-
-def _answering(torch: Any, run: Run, device: str) -> Answer:
-    """From arrays to arrays, as a user does it: without gradients, on a GPU with the copies there and back."""
-    from_numpy, inference_mode, threads, set_threads = (
-        torch.from_numpy, torch.inference_mode, torch.get_num_threads, torch.set_num_threads,
-    )  # fmt: skip
-
-    def on_cpu(batch: Any) -> tuple[Any, ...]:
-        if threads() != THREADS:
-            set_threads(THREADS)
-        with inference_mode():
-            return tuple(tensor.numpy() for tensor in run(from_numpy(batch)))
-
-    def on_gpu(batch: Any) -> tuple[Any, ...]:
-        with inference_mode():
-            return tuple(tensor.cpu().numpy() for tensor in run(from_numpy(batch).to(device)))
-
-    return on_cpu if device == "cpu" else on_gpu
 
 
 def _first_line(error: Exception) -> str:
