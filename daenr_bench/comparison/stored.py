@@ -42,7 +42,7 @@ def compare_results(
     """Compare what two results hold. Raises as `daenr_bench.comparison.compare` does."""
     paths, results = (base, head), (read_result(base), read_result(head))
     graph = graph or _rig_graph(results)
-    known = [_backends(result, graph, scenario) for result in results]
+    known = [_backends(result, graph, scenario, with_peers=backends is not None) for result in results]
     wanted = list(dict.fromkeys(backends)) if backends is not None else known[0]
     for path, has in zip(paths, known, strict=True):
         missing = next((name for name in wanted if name not in has), None) if backends is not None else None
@@ -137,11 +137,12 @@ def _rig_graph(results: tuple[Result, Result]) -> str:
     return RIG_GRAPH if RIG_GRAPH in common or not common else common[0]
 
 
-def _backends(result: Result, graph: str, scenario: str) -> list[str]:
-    """Those that were measured, or were not because they answer wrongly."""
+def _backends(result: Result, graph: str, scenario: str, *, with_peers: bool) -> list[str]:
+    """Those that were measured, or were not because they answer wrongly. A peer's speed is no change of the bundle's."""
     measured = [m.backend for m in result.measurements if (m.graph, m.scenario) == (graph, scenario)]
     wrong = [a.backend for a in result.accuracy if a.graph == graph and Verdict(a.verdict) is Verdict.FAIL]
-    return list(dict.fromkeys([*measured, *wrong]))
+    left_out = frozenset() if with_peers else result.peers
+    return [name for name in dict.fromkeys([*measured, *wrong]) if name not in left_out]
 
 
 def _find(result: Result, graph: str, backend: str, scenario: str) -> Measurement | None:

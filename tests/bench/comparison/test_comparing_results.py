@@ -74,6 +74,16 @@ def test_what_both_hold_is_compared(measure: Measure, head_ns: int, word: str, t
     assert "measured at different times" in comparison.notes[0]
 
 
+def test_a_peer_that_got_slower_is_no_change_of_the_bundle(measure: Measure) -> None:
+    def as_peer(document: dict[str, Any]) -> None:
+        document["entrants"][0]["is_peer"] = True
+
+    base, head = (measure(file, constant(ns), as_peer) for file, ns in (("base", 100_000), ("head", 200_000)))
+    with pytest.raises(DaenrError, match="holds no burst of the graph responses, but on no backend"):
+        of(base, head)
+    assert only(checked(compare(base, head, backends=["fake"], plan=Plan(criteria=CRITERIA)))).backend == "fake"
+
+
 def test_noise_between_rounds_is_in_the_interval(measure: Measure) -> None:
     def noisy(seed: int) -> Latency:
         draws = np.random.default_rng(seed).lognormal(0, 0.3, 1000)

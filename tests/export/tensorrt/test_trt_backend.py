@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cuda_double
@@ -111,3 +112,7 @@ def test_answers_of_a_gpu(cuda_graphs: bool, tmp_path: Path) -> None:
             batch = some_images(size, seed=size)
             for answer, expected in zip(session.run(batch), reference("joint", batch).values(), strict=True):
                 np.testing.assert_allclose(answer, expected, rtol=1e-4, atol=1e-5)
+        timed = session.bind_timed(1)
+        start_ns = time.perf_counter_ns()
+        timed.bound.run()
+        assert 0 < timed.device_ns() < time.perf_counter_ns() - start_ns
