@@ -60,7 +60,8 @@ def _peers(entrants: Sequence[Entrant]) -> Iterator[str]:
     for entrant in entrants:
         if entrant.is_peer:
             threads = "" if entrant.threads is None else f"{entrant.threads} thread{'s' * (entrant.threads > 1)}, "
-            opened = f"opened in {max(entrant.opening_s.values()):.1f} s"
+            slowest_s = max(entrant.opening_s.values())
+            opened = f"opened in {slowest_s:.1f} s" if slowest_s >= 1 else f"opened in {slowest_s * 1e3:.0f} ms"
             yield f"peer {entrant.backend}: {entrant.settings}; {threads}{opened} ({entrant.documentation})"
 
 

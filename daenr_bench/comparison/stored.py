@@ -138,7 +138,7 @@ def _rig_graph(results: tuple[Result, Result]) -> str:
 
 
 def _backends(result: Result, graph: str, scenario: str, *, with_peers: bool) -> list[str]:
-    """Those that were measured, or were not because they answer wrongly. A peer's speed is no change of the bundle's."""
+    """Those that were measured, or were not because they answer wrongly. A peer's speed is not the bundle's."""
     measured = [m.backend for m in result.measurements if (m.graph, m.scenario) == (graph, scenario)]
     wrong = [a.backend for a in result.accuracy if a.graph == graph and Verdict(a.verdict) is Verdict.FAIL]
     left_out = frozenset() if with_peers else result.peers

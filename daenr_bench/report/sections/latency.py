@@ -149,12 +149,12 @@ def _how_they_were_run(source: Source) -> Table:
         (
             source.titled(entrant.backend),
             words.NONE if entrant.threads is None else str(entrant.threads),
-            f"{max(entrant.opening_s.values(), default=0.0):.2f}",
+            words.time(max(entrant.opening_s.values(), default=0.0) * 1e9),
             f"{entrant.settings}; {entrant.documentation}" if entrant.settings else "a backend of the bundle",
         )
         for entrant in source.result.entrants
     )
-    figures = numbers("threads", "opened in, s")
+    figures = numbers("threads", "opened in")
     caption = "How each was run. Opening a graph, with all that is compiled for it, is in no latency"
     return Table(caption, (Column("engine"), *figures, Column("settings and documentation", is_prose=True)), rows)
 

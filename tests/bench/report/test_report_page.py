@@ -53,8 +53,8 @@ def test_peers_are_said_to_be_peers_and_how_they_were_run(whole: Page) -> None:
     text = whole.text
     assert "Peers are the same model in others' runtimes" in text
     assert "How each was run." in text
-    assert "torch (peer) 1 0.02 torch as told; https://example.org/docs" in text
-    assert "onnxruntime 1 0.02 a backend of the bundle" in text
+    assert "torch (peer) 1 20 ms torch as told; https://example.org/docs" in text
+    assert "onnxruntime 1 20 ms a backend of the bundle" in text
     without = page_of(factory.result_of([burst(), paced()])).text
     assert "Peers are" not in without
     assert "How each was run." in without
