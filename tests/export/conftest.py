@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,16 @@ def shared_tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_bundle(shared_tiny_bundle: Path, tmp_path: Path) -> Path:
     """A copy of the small bundle that the test may damage."""
     return shutil.copytree(shared_tiny_bundle, tmp_path / "tiny.daenr")
+
+
+@pytest.fixture(scope="session")
+def zig_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the C compiler keeps what it has compiled: graphs of equal shapes differ in their weights only."""
+    folder = tmp_path_factory.mktemp("zig")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"):
+            patch.setenv(name, str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import native_graphs
+import native_library
+import numpy as np
+import onnxruntime
 import pytest
 from model_factory import images, random_model
 
@@ -76,6 +80,24 @@ def test_typed_graphs_answer_as_pytorch(made):
     assert len(runs) == len(made.graphs)
     assert [run.check.reason for run in runs if run.verdict is not Verdict.PASS] == []
     assert 1e-5 < worst(runs, "max_error_over_scale") < 1.5e-2
+
+
+@pytest.mark.skipif(not is_installed("ziglang"), reason="ziglang is not installed")
+def test_native_libraries_answer_as_pytorch_onnxruntime_and_the_reference(made, zig_cache, tmp_path):
+    for graph in made.graphs.values():
+        spec = GraphSpec(graph.name, graph.input, graph.outputs, BATCH)
+        inputs, golden = made.golden.inputs(spec), made.golden.references(spec)
+        path = native_library.compile_graph(graph.onnx, tmp_path, instruction_sets=native_library.best_here())
+        loaded = native_library.Loaded(path)
+        names = [output.name for output in graph.outputs]
+        peer = onnxruntime.InferenceSession(graph.onnx, providers=["CPUExecutionProvider"])
+        whole = loaded.run(inputs)
+        native_library.assert_close(whole, [golden[name] for name in names])
+        native_library.assert_close(whole, peer.run(None, {graph.input.name: inputs}), tolerance=2e-5)
+        for count in (1, 2, 3):
+            for part, all_at_once in zip(loaded.run(inputs[:count]), whole, strict=True):
+                np.testing.assert_array_equal(part, all_at_once[:count])
+        native_library.assert_close(loaded.run(inputs[:2]), native_graphs.reference(graph.onnx, inputs[:2]), 2e-5)
 
 
 @pytest.mark.skipif(not is_installed("tensorrt_rtx"), reason="tensorrt-rtx-cu12 is not installed")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from native_graphs import GraphBuilder
-from native_library import Loaded, assert_close, compile_graph, instruction_sets_here
+from native_library import ALL_SETS, Loaded, assert_close, compile_graph, instruction_sets_here, skip_without
 
 from daenr_export.native.planning import plan
 
@@ -106,10 +106,9 @@ def test_answers_are_those_of_the_reference(content, number, at_once, tmp_path_f
             np.testing.assert_array_equal(ours, all_at_once[:count])
 
 
-@pytest.mark.parametrize("name", ["avx512", "avx2", "baseline", "neon"])
+@pytest.mark.parametrize("name", ALL_SETS)
 def test_each_instruction_set_answers_as_the_reference(name, tmp_path):
-    if name not in instruction_sets_here():
-        pytest.skip(f"this processor has no {name}")
+    skip_without(name)
     content = native_graphs.autoencoder()
     loaded = Loaded(compile_graph(content, tmp_path, instruction_sets=(name,), options=()))
     assert loaded.instruction_set == name

@@ -36,10 +36,7 @@ class GraphBuilder:
 
     def conv(self, x: str, outputs: int, kernel=(4, 4), stride=(2, 2), pads=(1, 1, 1, 1)) -> str:
         channels, *size = self.shapes[x]
-        out = [
-            (n + a + b - k) // s + 1
-            for n, a, b, k, s in zip(size, pads[:2], pads[2:], kernel, stride, strict=True)
-        ]
+        out = [(n + a + b - k) // s + 1 for n, a, b, k, s in zip(size, pads[:2], pads[2:], kernel, stride, strict=True)]
         weight = self.normal(outputs, channels, *kernel, scale=(channels * kernel[0] * kernel[1]) ** -0.5)
         attributes = {"kernel_shape": kernel, "strides": stride, "pads": pads}
         bias = self.normal(outputs, scale=0.3)
@@ -47,10 +44,7 @@ class GraphBuilder:
 
     def conv_transpose(self, x: str, outputs: int, kernel=(4, 4), stride=(2, 2), pads=(1, 1, 1, 1)) -> str:
         channels, *size = self.shapes[x]
-        out = [
-            (n - 1) * s + k - a - b
-            for n, a, b, k, s in zip(size, pads[:2], pads[2:], kernel, stride, strict=True)
-        ]
+        out = [(n - 1) * s + k - a - b for n, a, b, k, s in zip(size, pads[:2], pads[2:], kernel, stride, strict=True)]
         weight = self.normal(channels, outputs, *kernel, scale=(channels * 4) ** -0.5)
         attributes = {"kernel_shape": kernel, "strides": stride, "pads": pads}
         bias = self.normal(outputs, scale=0.3)
@@ -139,7 +133,8 @@ def autoencoder(channels: int = 32, neurons: int = 11, seed: int = 0) -> bytes:
 
 def reference(content: bytes, batch: np.ndarray) -> list[np.ndarray]:
     with np.errstate(all="ignore"):
-        return ReferenceEvaluator(onnx.load_from_string(content)).run(None, {"image": batch})
+        model = onnx.load_from_string(content)
+        return ReferenceEvaluator(model).run(None, {model.graph.input[0].name: batch})
 
 
 def images(content: bytes, count: int, seed: int = 0) -> np.ndarray:

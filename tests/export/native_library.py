@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import native_graphs
 import numpy as np
+import onnx
+import pytest
 
 from daenr_export.native import make_library, native_target
 from daenr_export.native.targets import find_target
 
 FAST = ("-O1",)
 """For tests of many graphs; the same kernels, only compiled in less time."""
+
+ALL_SETS = tuple(machine.name for machine in find_target(native_target()).instruction_sets)
+"""The instruction sets of this kind of machine; not every processor has them all."""
 
 DTYPES = {1: np.float32, 2: np.uint8, 7: np.int64}
 DONE, BATCH_OUT_OF_RANGE, BAD_STATE, NO_INSTRUCTION_SET, DAMAGED_WEIGHTS, WRONG_ANSWERS = range(6)
@@ -64,7 +70,9 @@ class Loaded:
         name = self.library.daenr_instruction_set()
         return name and name.decode()
 
-    def call(self, batch: np.ndarray, count: int | None = None, state: int | None = None) -> tuple[int, list[np.ndarray]]:
+    def call(
+        self, batch: np.ndarray, count: int | None = None, state: int | None = None
+    ) -> tuple[int, list[np.ndarray]]:
         """What daenr_run answers, and the outputs."""
         count = len(batch) if count is None else count
         tensors = self.graph.outputs[: self.graph.n_outputs]
@@ -101,7 +109,7 @@ def compile_graph(
 ) -> Path:
     """A library in a file of its own: a process loads each path once."""
     golden = native_graphs.images(content, 1)
-    names = [f"{name}" for name in _outputs(content)]
+    names = [value.name for value in onnx.load_from_string(content).graph.output]
     answers = native_graphs.reference(content, golden) if answers is None else answers
     target = target or native_target()
     path = folder / f"graph_{len(list(folder.iterdir()))}{find_target(target).suffix}"
@@ -122,23 +130,24 @@ def compile_graph(
     return path
 
 
-def _outputs(content: bytes) -> list[str]:
-    import onnx
-
-    return [value.name for value in onnx.load_from_string(content).graph.output]
-
-
 @functools.cache
 def instruction_sets_here() -> tuple[str, ...]:
-    """The instruction sets of this target that this processor has."""
-    import tempfile
-
+    """Those that this processor has."""
     g = native_graphs.GraphBuilder(3)
     content = g.build(g.activate("image", "Elu"))
-    names = [machine.name for machine in find_target(native_target()).instruction_sets]
     with tempfile.TemporaryDirectory() as folder:
-        paths = {name: compile_graph(content, Path(folder), instruction_sets=(name,)) for name in names}
+        paths = {name: compile_graph(content, Path(folder), instruction_sets=(name,)) for name in ALL_SETS}
         return tuple(name for name, path in paths.items() if Loaded(path).instruction_set == name)
+
+
+def best_here() -> tuple[str]:
+    """The instruction set that a library would choose on this processor."""
+    return instruction_sets_here()[:1]
+
+
+def skip_without(name: str) -> None:
+    if name not in instruction_sets_here():
+        pytest.skip(f"this processor has no {name}")
 
 
 def assert_close(found: Sequence[np.ndarray], expected: Sequence[np.ndarray], tolerance: float = 1e-5) -> None:
