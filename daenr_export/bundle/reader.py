@@ -157,7 +157,7 @@ class BundledGraph:
             if (native.graph, native.target) == (name, target):
                 return self._bundle.read(native.file)
         raise BackendUnavailableError(
-            self._bundle.path,
+            self._bundle.path.name,  # ends up in results, which tell nothing of the machine's folders
             f"holds no native library for {target} for the graph {name}",
             f"export it with --native --target {target}, or choose a backend that runs ONNX",
         )

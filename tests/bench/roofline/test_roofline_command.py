@@ -218,7 +218,7 @@ def test_a_system_that_does_not_load_what_was_compiled_is_one_line(
 
 def test_c_that_is_wrong_is_the_compiler_s_first_line() -> None:
     with pytest.raises(
-        ExportError, match=r"^C compiler: failed: wrong.c:1:9: error: expected expression; reinstall it"
+        ExportError, match=r"^C compiler: failed \(wrong.c:1:9: error: expected expression\); reinstall it"
     ):
         compile_alone({"wrong.c": b"int x = ;\n"}, "wrong.c", find_target(native_target()))
 
