@@ -135,16 +135,22 @@ ALWAYS void inner_tile(convolution c, int tap_row, int rows, int columns, int ve
     finish(in_parts(c) ? totals : sums, rows, columns, vectors, out, c.out_row, c.out_pixel, c.kind);
 }
 
-/* A rectangle of `down` by `across` such tiles. */
+/* A rectangle of `down` by `across` such tiles.
+
+   ahead  weights of a later step; `lines` lines of them are asked for with each tile */
 ALWAYS void inner_tiles(convolution c, int tap_row, int down, int across, int rows, int columns, int vectors,
-                        const float *in, const float *weights, const float *bias, float *out)
+                        const float *in, const float *weights, const float *bias, float *out, const float *ahead,
+                        int lines)
 {
     for (int v = 0; v < c.block; v += vectors * LANES)
         for (int y = 0; y < down; y++)
-            for (int x = 0; x < across; x++)
+            for (int x = 0; x < across; x++) {
+                ask_for(ahead, lines);
+                ahead += lines * LINE;
                 inner_tile(c, tap_row, rows, columns, vectors,
                            in + y * rows * c.stride_y * c.in_row + x * columns * c.stride_x * c.in_pixel, weights + v,
                            bias + v, out + v + y * rows * c.out_row + x * columns * c.out_pixel);
+            }
 }
 
 /* A tile at a fixed place of the grid, (top, left), whose pixels each have taps of their own: weights are loaded once

@@ -43,7 +43,7 @@ enum { LINE = 16 }; /* floats in a line of the cache */
 /* Ask for lines of weights that a later step will need, while this one computes: they come from far away. */
 ALWAYS void ask_for(const float *ahead, int lines)
 {
-    UNROLL for (int i = 0; i < lines; i++)
+    for (int i = 0; i < lines; i++)
         __builtin_prefetch(ahead + i * LINE, 0, 2);
 }
 

@@ -65,7 +65,7 @@ ALWAYS void transform_tile(winograd c, int ty, int tx, const float *in, const fl
    weights  taps of this row, [product][tap x][channel of the block]
    more     unless NULL: taps to add to them
    out      of the first tile and this row, [tile][row][column][channel of the block]
-   ahead    weights of a later step; `lines` of them are asked for with each product */
+   ahead    weights of a later step; `lines` lines of them are asked for with each product */
 ALWAYS void multiply_row(winograd c, int few, int vectors, const float *in, const float *weights,
                          const float *more, float *out, const float *ahead, int lines)
 {
@@ -116,50 +116,34 @@ ALWAYS void finish_tile(winograd c, const float *products, const float *bias, fl
     }
 }
 
-/* Transforms all tiles of some images.
+/* One block of output channels of a few tiles, from tile number `first` of an image on.
 
-   from_image  floats from one image of the input to the next
-   scratch     [tile][row][column][product] */
-ALWAYS void transform_images(winograd c, int images, int from_image, const float *in, const float *zeros, float *scratch)
+   transformed  [tile][row][column][product]
+   products     scratch, [tile][row][column][channel of the block]
+   out          the image's share of the output, at this block */
+ALWAYS void winograd_block(winograd c, int first, int few, int vectors, const float *transformed, float *products,
+                           const float *weights, const float *bias, float *out, const float *ahead, int lines)
 {
-    const int tiles = c.tiles_y * c.tiles_x;
-    for (int image = 0; image < images; image++)
-        for (int tile = 0; tile < tiles; tile++)
-            transform_tile(c, tile / c.tiles_x, tile % c.tiles_x, in + (size_t)image * from_image, zeros,
-                           scratch + (size_t)(image * tiles + tile) * 9 * products_of(c));
+    const int count = products_of(c), plane = 2 * count * c.block;
+    for (int v = 0; v < c.block; v += vectors * LANES)
+        UNROLL for (int row = 0; row < 3; row++) {
+            const float *taps = weights + (row == 2 ? plane : 0) + v, *more = row == 1 ? taps + plane : NULL;
+            multiply_row(c, few, vectors, transformed + 3 * row * count, taps, more, products + 3 * row * c.block + v,
+                         ahead, lines);
+            ahead += (size_t)count * lines * LINE;
+        }
+    ROLLED for (int tile = 0; tile < few; tile++) {
+        const int y = (first + tile) / c.tiles_x, x = (first + tile) % c.tiles_x;
+        finish_tile(c, products + 9 * tile * c.block, bias, out + 2 * y * c.out_row + 2 * x * c.out_pixel);
+    }
 }
 
-/* One block of output channels of all tiles of some images.
-
-   few, vectors  tiles and vectors that stay in registers
-   transformed   as transform_images leaves it
-   scratch       [product][tap x][channel of the block], and [tile][row][column][channel of the block] behind it
-   ahead, lines  see multiply_row; one call after the other goes on where the last ended */
-ALWAYS void winograd_block(winograd c, int images, int to_image, int few, int vectors, const float *transformed,
-                           float *scratch, const float *weights, const float *bias, float *out, const float *ahead,
-                           int lines)
+/* The transformed patches of a few tiles. */
+ALWAYS void transform_tiles(winograd c, int first, int few, const float *in, const float *zeros, float *transformed)
 {
-    const int each = c.tiles_y * c.tiles_x, tiles = images * each, count = products_of(c), plane = 2 * count * c.block;
-    const int once = tiles == few; /* then sums of taps are used once, and need not be kept */
-    float *products = scratch + plane;
-    if (!once)
-        ROLLED for (int i = 0; i < plane; i += LANES)
-            store(scratch + i, load(weights + i) + load(weights + plane + i));
-    UNROLL for (int row = 0; row < 3; row++) {
-        const float *taps = row == 0 || (row == 1 && once) ? weights : row == 1 ? scratch : weights + plane;
-        const float *more = row == 1 && once ? weights + plane : NULL;
-        for (int v = 0; v < c.block; v += vectors * LANES)
-            for (int tile = 0; tile < tiles; tile += few) {
-                multiply_row(c, few, vectors, transformed + (size_t)(9 * tile + 3 * row) * count, taps + v,
-                             more ? more + v : NULL, products + (9 * tile + 3 * row) * c.block + v, ahead, lines);
-                ahead += (size_t)count * lines * LINE;
-            }
-    }
-    for (int tile = 0; tile < tiles; tile++) {
-        const int y = tile % each / c.tiles_x, x = tile % each % c.tiles_x;
-        finish_tile(c, products + 9 * tile * c.block, bias,
-                    out + (size_t)(tile / each) * to_image + 2 * y * c.out_row + 2 * x * c.out_pixel);
-    }
+    ROLLED for (int tile = 0; tile < few; tile++)
+        transform_tile(c, (first + tile) / c.tiles_x, (first + tile) % c.tiles_x, in, zeros,
+                       transformed + (size_t)9 * tile * products_of(c));
 }
 
 #endif

@@ -17,6 +17,10 @@ WIDE_BLOCK, BLOCK = 64, 32
 """Output channels in a block of weights: a map of few pixels streams through its weights, and wants long rows."""
 
 FEW_PIXELS = 4
+
+FEW_WEIGHTS, ASKED = 4096, 48
+"""A layer with so few weights asks with each tile for so many lines of those that come next."""
+
 IN_OUT = "const float *restrict in, float *restrict out"
 PIECE = "const float *restrict in, const float *restrict w, const float *restrict bias, float *restrict out"
 
@@ -128,6 +132,8 @@ def _fixed(layer: Layer, grid: Grid, block: _Block, tile: tiles.Tile, writer: Wr
 
 def _rectangles(layer: Layer, grid: Grid, block: _Block, writer: Writer) -> str:
     source, vectors = layer.source, block.width // writer.machine.lanes
+    end = block.weights + block.count * block.width * grid.weight[..., 0].size
+    few_weights = end - block.weights <= FEW_WEIGHTS
     tap_row = grid.weight.shape[1] * source.channels * block.width
     lines = []
     for part in tiles.rectangles(grid, source):
@@ -139,12 +145,15 @@ def _rectangles(layer: Layer, grid: Grid, block: _Block, writer: Writer) -> str:
             begin = y * source.row + x * source.pixel if taps[0] and taps[1] else 0
             tap = (part.first[0] * grid.weight.shape[1] + part.first[1]) * source.channels * block.width
             place = top * layer.target.row * grid.step[0] + left * layer.target.pixel * grid.step[1]
+            count = down * across * vectors // tile.vectors
+            ahead, asked = writer.ahead.take(end, count, ASKED) if few_weights else (end, 0)
             body = (
                 f"inner_tiles({_shape(layer, grid, block, taps, pad=False)}, {tap_row}, "
-                f"{down}, {across}, {rows}, {columns}, {tile.vectors}, in, w, bias, out);"
+                f"{down}, {across}, {rows}, {columns}, {tile.vectors}, in, w, bias, out, ahead, {asked});"
             )
-            name = writer.function("tiles", PIECE, body)
-            lines.append(f"{name}(in + {begin}, w + {tap if taps[0] and taps[1] else 0}, b, to + {place});")
+            name = writer.function("tiles", f"{PIECE}, const float *ahead", body)
+            first = tap if taps[0] and taps[1] else 0
+            lines.append(f"{name}(in + {begin}, w + {first}, b, to + {place}, weights_at({ahead}));")
     return "\n".join(lines)
 
 

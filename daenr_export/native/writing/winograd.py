@@ -7,10 +7,13 @@ import numpy as np
 from daenr_export.native.planning.layers import ALIGNMENT, Grid, Layer
 from daenr_export.native.targets import InstructionSet
 from daenr_export.native.writing.packing import Constants, enumerate_blocks
-from daenr_export.native.writing.writer import StepCode, Writer
+from daenr_export.native.writing.writer import LINE, StepCode, Writer
 
 BLOCK = 32
 FEWEST_TILES = 4
+MOST_TILES = 8
+"""Tiles that go through the weights together."""
+
 MOST_TERMS = 1024
 """Terms of a sum; the products are four times fewer, and their sums are not taken in parts."""
 
@@ -44,49 +47,58 @@ def write_winograd(layer: Layer, writer: Writer, images: int) -> StepCode:
         writer: of the instruction set.
         images: that a group takes at once; 1 where it takes them one by one.
     """
-    one, scratch = _function(layer, writer, 1)
-    if images == 1:
-        return StepCode(one, scratch=scratch)
-    group, more = _function(layer, writer, images)
-    return StepCode(one, group, max(scratch, more))
+    scratch = 9 * MOST_TILES * (layer.grids[0].weight[..., 0].size + BLOCK)
+    one = _function(layer, writer, 1)
+    return StepCode(one, _function(layer, writer, images) if images > 1 else None, scratch)
 
 
-def _function(layer: Layer, writer: Writer, images: int) -> tuple[str, int]:
-    """Name of the function for so many images, and the floats of scratch that it needs."""
+def _function(layer: Layer, writer: Writer, images: int) -> str:
+    """Name of the function for so many images.
+
+    A few tiles are transformed and go through all weights before the next few: what they leave stays in the nearest
+    cache, and the weights come from the next one.
+    """
     source, target, constants = layer.source, layer.target, writer.constants
     bias, zeros = constants.add(layer.bias), constants.add(np.zeros(source.channels, np.float32))
     starts = [_pack(constants, grid) for grid in layer.grids]
     end = starts[-1] + layer.grids[-1].weight.size
-    lines, scratch = [], 0
+    lines = []
     for grid, start in zip(layer.grids, starts, strict=True):
-        tiles = images * grid.size[0] * grid.size[1] // 4
-        products = grid.stride[0] ** 2 * source.channels
+        tiles, products = grid.size[0] * grid.size[1] // 4, grid.stride[0] ** 2 * source.channels
+        few, _ = _tile(tiles, BLOCK // writer.machine.lanes, writer.machine)
         first = grid.origin[0] * target.row + grid.origin[1] * target.pixel
-        scratch = max(scratch, 9 * tiles * (products + BLOCK) + 2 * products * BLOCK)
-        lines.append(
-            f"transform_images({_shape(layer, grid, BLOCK)}, {images}, {source.image}, in,\n"
-            f"    weights_at({zeros}), scratch);"
-        )
+        piece = f"transform_tiles({_shape(layer, grid, BLOCK)}, first, {few}, in, weights_at({zeros}), transformed);"
+        lines.append(f"for (int first = 0; first < {tiles}; first += {few}) {{")
+        lines.append(f"    {writer.function('patches', _PATCHES, piece)}(from, scratch, first);")
         for at, width in enumerate_blocks(target.pixel, BLOCK):
-            few, vectors = _tile(tiles, width // writer.machine.lanes, writer.machine)
+            _, vectors = _tile(tiles, width // writer.machine.lanes, writer.machine)
             steps = 3 * products * (tiles // few) * (width // writer.machine.lanes // vectors)
             ahead, asked = writer.ahead.take(end, steps, ASKED) if images == 1 else (end, 0)
             piece = (
-                f"winograd_block({_shape(layer, grid, width)}, {images}, {target.image}, {few}, {vectors},\n"
-                f"    transformed, scratch, w, bias, out, ahead, {asked});"
+                f"winograd_block({_shape(layer, grid, width)}, first, {few}, {vectors},\n"
+                f"    transformed, products, w, bias, out, ahead, {asked});"
             )
-            name = writer.function("block", _PIECE, piece)
+            asked_each = steps // (tiles // few) * asked * LINE
             lines.append(
-                f"{name}(scratch, scratch + {9 * tiles * products}, weights_at({start + 4 * products * at}),\n"
-                f"    weights_at({bias + at}), out + {first + at}, weights_at({ahead}));"
+                f"    {writer.function('block', _BLOCK, piece)}(scratch, scratch + {9 * few * products}, "
+                f"weights_at({start + 4 * products * at}), weights_at({bias + at}),\n"
+                f"        to + {first + at}, weights_at({ahead}) + first / {few} * {asked_each}, first);"
             )
+        lines.append("}")
+    body = "\n".join(f"    {line}" for text in lines for line in text.splitlines())
+    text = (
+        f"for (int image = 0; image < {images}; image++) {{\n"
+        f"    const float *from = in + (size_t)image * {source.image};\n"
+        f"    float *to = out + (size_t)image * {target.image};\n{body}\n}}"
+    )
     title = f"{layer.title}, Winograd{f', {images} images' if images > 1 else ''}"
-    return writer.function("winograd", IN_OUT, "\n".join(lines), title), scratch
+    return writer.function("winograd", IN_OUT, text, title)
 
 
-_PIECE = (
-    "const float *restrict transformed, float *restrict scratch, const float *restrict w, const float *restrict bias, "
-    "float *restrict out, const float *ahead"
+_PATCHES = "const float *restrict in, float *restrict transformed, int first"
+_BLOCK = (
+    "const float *restrict transformed, float *restrict products, const float *restrict w, "
+    "const float *restrict bias, float *restrict out, const float *ahead, int first"
 )
 
 
@@ -105,7 +117,7 @@ def _tile(tiles: int, block_vectors: int, machine: InstructionSet) -> tuple[int,
     """Tiles and vectors of output channels that stay in registers, three products each: those that cost least."""
     found = [
         (_cost(few, vectors, machine) / (few * vectors), -few, few, vectors)
-        for few in range(1, tiles + 1)
+        for few in range(1, min(tiles, MOST_TILES) + 1)
         for vectors in range(1, block_vectors + 1)
         if tiles % few == block_vectors % vectors == 0
         and 3 * few * vectors + 3 * vectors + (1 if machine.fused else 2) <= machine.registers
@@ -115,9 +127,9 @@ def _tile(tiles: int, block_vectors: int, machine: InstructionSet) -> tuple[int,
 
 
 def _cost(few: int, vectors: int, machine: InstructionSet) -> float:
-    """Cycles for one product of a tile, where the middle weights are the sum of the outer ones."""
-    arithmetic = 3 * few * vectors * (1 if machine.fused else 2) + vectors
-    loads = 3 * few + 2 * vectors
+    """Cycles for one product of a tile, averaged over the rows: the middle one sums four taps, the others two."""
+    arithmetic = 3 * few * vectors * (1 if machine.fused else 2) + 5 / 3 * vectors
+    loads = 3 * few + 8 / 3 * vectors
     return max(arithmetic, loads * LOADS_COST_MORE) / 2
 
 
