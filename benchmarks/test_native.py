@@ -1,8 +1,8 @@
 """Compiled C beside the fastest general runtimes at the same precision, one thread each, calls interleaved.
 
 Machines that others share drift by more than the difference between two engines: here the engines take turns, a few
-calls at a time, so that a slow moment hits all alike, and what is compared is the median. The figures under pytest-benchmark
-are those of the native library.
+calls at a time, so that a slow moment hits all alike, and what is compared is the median. The figures under
+pytest-benchmark are those of the native library.
 """
 
 from __future__ import annotations
