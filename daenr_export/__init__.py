@@ -26,6 +26,7 @@ from daenr_common.errors import (
     RecordingError,
     SpecError,
     TransportError,
+    UnknownBackendError,
 )
 from daenr_export.bundle import Bundle
 from daenr_export.runtime.model import Model, load
@@ -56,6 +57,7 @@ __all__ = [
     "SpecError",
     "Status",
     "TransportError",
+    "UnknownBackendError",
     "backends",
     "export",
     "load",

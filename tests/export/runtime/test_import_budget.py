@@ -45,6 +45,7 @@ def test_the_public_surface() -> None:
         "SpecError",
         "Status",
         "TransportError",
+        "UnknownBackendError",
         "backends",
         "export",
         "load",
