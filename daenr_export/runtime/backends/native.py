@@ -98,7 +98,7 @@ def _bind(library: NativeLibrary, spec: GraphSpec, batch: int) -> Bound:
     pointers = (ctypes.c_void_p * len(outputs))(*(output.ctypes.data for output in outputs))
     call, arguments = library.run, (state.ctypes.data, batch, source.ctypes.data, ctypes.addressof(pointers))
 
-    def run(_keep: object = (state, pointers)) -> None:
+    def run(_keep: object = (state, pointers, source, outputs)) -> None:
         if code := call(*arguments):
             raise ValueError(f"the native library refuses a batch of {batch} (code {code})")
 
