@@ -21,7 +21,10 @@ NAME = "native"
 
 @final
 class NativeBackend:
-    """Opens graphs as compiled C (see `daenr_export.runtime.protocol.Backend`). It answers in the caller's thread."""
+    """Opens graphs as compiled C (see `daenr_export.runtime.protocol.Backend`)."""
+
+    threads = 1
+    """The caller's."""
 
     @property
     def name(self) -> str:
