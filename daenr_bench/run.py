@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,14 +79,11 @@ def benchmark(
     yardstick = yardstick_of(bundle, against)
     started_at, machine, before = datetime.now(UTC).isoformat(timespec="seconds"), this_machine(), read_both(clock)
     with ExitStack() as stack:
+        opening = partial(open_cells, bundle, stack=stack, must_run=_names(backends), yardstick=yardstick)
+        cells, not_opened = opening([entrant for entrant in entrants if is_on_all_graphs(entrant)], names)
         few = names if graphs else [rig_graph(names)]
-        named = {backend if isinstance(backend, str) else backend.name for backend in backends or ()}
-        cells, not_opened = [], []
-        for everywhere, wanted in ((True, names), (False, few)):
-            group = [entrant for entrant in entrants if is_on_all_graphs(entrant) is everywhere]
-            opened, not_by_all = open_cells(bundle, group, wanted, stack, must_run=named, yardstick=yardstick)
-            cells += opened
-            not_opened += not_by_all
+        of_few, also_not_opened = opening([entrant for entrant in entrants if not is_on_all_graphs(entrant)], few)
+        cells += of_few
         # An engine that is fast because it is wrong has no figure.
         right = [cell for cell in cells if not cell.problems]
         overhead = overhead_of_loops(right[0].inputs if right else (np.zeros(1),), clock)
@@ -105,11 +103,16 @@ def benchmark(
         standard=_standard(yardstick, machine, outcome.measurements, answers),
         accuracy=accuracy,
         measurements=with_speed(outcome.measurements, reference),
-        skipped=(*skipped, *not_opened),
+        skipped=(*skipped, *not_opened, *also_not_opened),
         machine=machine,
         packages=installed(),
     )
     return Report(result, {**outcome.arrays, **by_neuron, **saved})
+
+
+def _names(backends: Sequence[str | Backend] | None) -> frozenset[str]:
+    """Of backends that were asked for, and so must run."""
+    return frozenset(backend if isinstance(backend, str) else backend.name for backend in backends or ())
 
 
 def _standard(
