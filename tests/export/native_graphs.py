@@ -97,6 +97,11 @@ class GraphBuilder:
         scaled = self.node("Mul", cast, self.weight(1 / 127.5))
         return self.node("Add", scaled, self.weight(-1.0), shape=self.shapes[x])
 
+    def standardise(self, x: str) -> str:
+        shape = self.shapes[x]
+        centred = self.node("Sub", x, self.normal(*shape))
+        return self.node("Mul", centred, self.normal(*shape), shape=shape)
+
     def build(self, *outputs: str, opset: int = 20) -> bytes:
         """The graph with the outputs renamed to `first`, `second`, …"""
         names = dict(zip(outputs, ("first", "second", "third"), strict=False))

@@ -4,7 +4,7 @@
 
 #include "vectors.h"
 
-typedef enum { NONE, ELU, TANH, SOFTPLUS } activation;
+typedef enum { NONE, ELU, TANH, SOFTPLUS, EXP } activation;
 
 /* x as n·ln 2 + r with an integer n and |r| <= ln 2 / 2, for |x| < 2^21: returns r, and 2^n through `power`. */
 ALWAYS vec reduce(vec x, vec *power)
@@ -72,12 +72,21 @@ ALWAYS vec tanh_of(vec x)
     return (vec)((bits)(-e / (e + 2.0f)) | sign);
 }
 
+/* exp(x) = exp(x/2)², so that 2^n is a float wherever the result is. */
+ALWAYS vec exp_of(vec x)
+{
+    vec power, r = reduce(at_most(at_least(x * 0.5f, -87.0f), 87.0f), &power);
+    vec root = small_expm1(r) * power + power;
+    return root * root;
+}
+
 ALWAYS vec activate(activation kind, vec x)
 {
     switch (kind) {
     case ELU: return elu(x);
     case TANH: return tanh_of(x);
     case SOFTPLUS: return softplus(x);
+    case EXP: return exp_of(x);
     default: return x;
     }
 }

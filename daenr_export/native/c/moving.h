@@ -35,6 +35,18 @@ ALWAYS void scale_pixels(int channels, int pixels, int pixel, float scale, float
     }
 }
 
+/* Each number of a map less its own mean, times its own scale, both in the order of ONNX; padding becomes 0. */
+ALWAYS void standardise(int channels, int pixels, int in_pixel, int out_pixel, const float *mean, const float *scale,
+                        const float *in, float *out)
+{
+    for (int p = 0; p < pixels; p++) {
+        for (int c = 0; c < channels; c++)
+            out[p * out_pixel + c] = (in[p * in_pixel + c] - mean[c * pixels + p]) * scale[c * pixels + p];
+        for (int c = channels; c < out_pixel; c++)
+            out[p * out_pixel + c] = 0;
+    }
+}
+
 /* An activation of all that is stored. */
 ALWAYS void activate_all(int count, activation kind, const float *in, float *out)
 {

@@ -10,7 +10,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from daenr_export.native.reading.operations import Activate, Activation, Convolution, Dense, Fold, Network, Operation
+from daenr_export.native.reading.operations import (
+    Activate,
+    Activation,
+    Convolution,
+    Dense,
+    Fold,
+    Network,
+    Operation,
+    Readout,
+    TransposedConvolution,
+)
+
+ACTIVATING = (Convolution, TransposedConvolution, Dense, Readout)
+"""The operations whose kernels apply an activation before they store."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +55,9 @@ def fuse(network: Network) -> tuple[Fused, ...]:
 
 def _merge(before: Fused, operation: Operation) -> Fused | None:
     renamed = replace(before.operation, output=operation.output)
-    if isinstance(operation, Activate) and before.activation == "none":
-        return Fused(renamed, operation.kind)
+    if isinstance(operation, Activate):
+        is_free = before.activation == "none" and isinstance(before.operation, ACTIVATING)
+        return Fused(renamed, operation.kind) if is_free else None
     if isinstance(operation, Fold) and isinstance(before.operation, Dense):
         return Fused(renamed, before.activation)
     if isinstance(operation, Convolution) and isinstance(before.operation, Convolution) and before.activation == "none":

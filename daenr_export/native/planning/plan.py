@@ -10,7 +10,14 @@ from daenr_export.native.planning.arena import Life, Place, place_values
 from daenr_export.native.planning.fusing import Fused, fuse
 from daenr_export.native.planning.layers import ALIGNMENT, Layer, Storage, make_layer, padded, storage_of
 from daenr_export.native.planning.spread import Spread, make_spread, suits_spread
-from daenr_export.native.reading.operations import Convolution, Dense, Network, Pixels, TransposedConvolution
+from daenr_export.native.reading.operations import (
+    Convolution,
+    Dense,
+    Network,
+    Pixels,
+    Standardise,
+    TransposedConvolution,
+)
 
 GROUP = 8
 """Images that go through the network together where a batch has as many: each weight is then loaded once for all."""
@@ -131,15 +138,17 @@ def _is_direct(name: str, shape: tuple[int, ...], fused: tuple[Fused, ...]) -> b
     """Whether an input can be read where it is: one channel, or one pixel, and only by what reads float by float."""
     users = [item.operation for item in fused if item.operation.input == name]
     is_plain = len(shape) == 1 or shape[0] == 1 or shape[1:] == (1, 1)
-    return is_plain and all(isinstance(user, CONVOLUTIONS) for user in users)
+    return is_plain and all(isinstance(user, (*CONVOLUTIONS, Standardise)) for user in users)
 
 
 def _tight(item: Fused, fused: tuple[Fused, ...], network: Network) -> Storage | None:
-    """How a scaled image lies in memory where only convolutions read it, float by float: without padding."""
+    """How a scaled or standardised map lies in memory where only convolutions read it, float by float: not padded."""
     name = item.operation.output
     users = [other.operation for other in fused if other.operation.input == name]
     outputs = [spec.name for spec in network.outputs]
-    if not isinstance(item.operation, Pixels) or name in outputs or not all(isinstance(u, CONVOLUTIONS) for u in users):
+    if not isinstance(item.operation, Pixels | Standardise) or name in outputs:
+        return None
+    if not all(isinstance(user, (*CONVOLUTIONS, Standardise)) for user in users):
         return None
     channels, height, width = network.shapes[name]
     return Storage(height, width, channels, channels, padded(height * width * channels) + ALIGNMENT)

@@ -19,6 +19,7 @@ from daenr_export.native.reading.operations import (
     Nearest,
     Pixels,
     Readout,
+    Standardise,
     TransposedConvolution,
 )
 
@@ -167,11 +168,17 @@ def _multiply(node: Node) -> s.Symbol:
         (_weighted, s.Masked, s.Constant),
         (_rescaled, s.PixelsFirst, s.Constant),
         (_rescaled, s.Scaled, s.Constant),
+        (_standardised, s.Centred, s.Constant),
     )
 
 
 def _rescaled(node: Node, x: s.PixelsFirst | s.Scaled, by: s.Constant) -> s.Symbol:
     return replace(x, scale=x.scale * node.scalar(by))
+
+
+def _standardised(node: Node, x: s.Centred, scale: s.Constant) -> s.Symbol:
+    shape = node.map_shape(x.map)
+    return node.add(Standardise(x.map, node.output, x.mean, node.weight(scale, *shape)), shape)
 
 
 def _weighted(node: Node, x: s.Masked, features: s.Constant) -> s.Symbol:
@@ -225,9 +232,16 @@ def _transpose(node: Node) -> s.Symbol:
 
 
 def _subtract(node: Node) -> s.Symbol:
-    """The squared norm of each code less twice its product with the pixel: a distance, up to the pixel's own norm."""
     node.attributes()
-    norms, x = node.inputs(s.Constant, s.Products)
+    return node.dispatch((_centred, s.Value, s.Constant), (_distances, s.Constant, s.Products))
+
+
+def _centred(node: Node, x: s.Value, mean: s.Constant) -> s.Symbol:
+    return s.Centred(x.name, node.weight(mean, *node.map_shape(x.name)))
+
+
+def _distances(node: Node, norms: s.Constant, x: s.Products) -> s.Symbol:
+    """The squared norm of each code less twice its product with the pixel: a distance, up to the pixel's own norm."""
     _, height, width = node.map_shape(x.map)
     count = x.matrix.shape[1]
     weight = np.ascontiguousarray(-x.matrix.T).reshape(count, -1, 1, 1)
@@ -271,6 +285,7 @@ READERS: dict[str, Callable[[Node], s.Symbol]] = {
     "Elu": _activation("elu"),
     "Tanh": _activation("tanh"),
     "Softplus": _activation("softplus"),
+    "Exp": _activation("exp"),
     "Greater": _greater,
     "Where": _where,
     "ArgMin": _argmin,

@@ -11,7 +11,7 @@ from typing import Literal
 
 from daenr_export.specs import Array, TensorSpec
 
-Activation = Literal["none", "elu", "tanh", "softplus"]
+Activation = Literal["none", "elu", "tanh", "softplus", "exp"]
 Pair = tuple[int, int]
 
 
@@ -94,6 +94,21 @@ class Pixels:
 
 
 @dataclass(frozen=True)
+class Standardise:
+    """A map with each of its numbers shifted and scaled: `output = (input - mean) · scale`.
+
+    Attributes:
+        mean: float32 `(C, H, W)`.
+        scale: float32 `(C, H, W)`.
+    """
+
+    input: str
+    output: str
+    mean: Array
+    scale: Array
+
+
+@dataclass(frozen=True)
 class Activate:
     """An activation, element by element."""
 
@@ -131,7 +146,9 @@ class Fold:
     output: str
 
 
-Operation = Convolution | TransposedConvolution | Dense | Readout | Pixels | Activate | Nearest | Lookup | Fold
+Operation = (
+    Convolution | TransposedConvolution | Dense | Readout | Pixels | Standardise | Activate | Nearest | Lookup | Fold
+)
 
 
 @dataclass(frozen=True)

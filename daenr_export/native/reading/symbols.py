@@ -75,6 +75,14 @@ class Products:
 
 
 @dataclass(frozen=True)
+class Centred:
+    """A map less `mean`, `(C, H, W)`."""
+
+    map: str
+    mean: Array
+
+
+@dataclass(frozen=True)
 class Above:
     """Where a value is above a threshold."""
 
@@ -90,4 +98,4 @@ class Rows:
     table: Array
 
 
-Symbol = Value | Constant | Flattened | Channels | Masked | Scaled | PixelsFirst | Products | Above | Rows
+Symbol = Value | Constant | Flattened | Channels | Masked | Scaled | PixelsFirst | Products | Centred | Above | Rows

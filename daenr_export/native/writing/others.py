@@ -7,7 +7,7 @@ import numpy as np
 from daenr_export.native.planning.fusing import Fused
 from daenr_export.native.planning.layers import padded
 from daenr_export.native.planning.plan import Plan
-from daenr_export.native.reading.operations import Activate, Fold, Lookup, Nearest, Pixels, Readout
+from daenr_export.native.reading.operations import Activate, Fold, Lookup, Nearest, Pixels, Readout, Standardise
 from daenr_export.native.writing.writer import StepCode, Writer, number
 from daenr_export.specs import Array
 
@@ -41,6 +41,11 @@ def write_other(fused: Fused, plan: Plan, writer: Writer) -> StepCode:
         start = writer.constants.add(table)
         body = f"look_up({target.pixel}, {target.height * target.width}, weights_at({start}), in, out);"
         return StepCode(writer.function("look_up", "const int64_t *restrict in, float *restrict out", body))
+    if isinstance(operation, Standardise):
+        means, scales = (writer.constants.add(array) for array in (operation.mean, operation.scale))
+        sizes = f"{target.channels}, {pixels}, {source.pixel}, {target.pixel}"
+        body = f"standardise({sizes}, weights_at({means}), weights_at({scales}), in, out);"
+        return StepCode(writer.function("standardise", floats, body))
     assert isinstance(operation, Pixels)
     scale, offset = number(operation.scale), number(operation.offset)
     body = (

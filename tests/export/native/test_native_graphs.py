@@ -51,6 +51,8 @@ def graphs(draw) -> bytes:
     channels = draw(st.sampled_from([1, 2, 5, 16, 32]))
     g = GraphBuilder(channels, draw(st.integers(1, 13)), draw(st.integers(1, 13)), dtype=dtype, seed=draw(sizes))
     x, outputs = g.pixels("image") if dtype == "uint8" else "image", []
+    x = g.standardise(x) if draw(st.integers(0, 2)) == 0 else x
+    x = g.activate(g.activate(x, "Tanh"), "Elu") if draw(st.integers(0, 4)) == 0 else x
     for _ in range(draw(st.integers(0, 3))):
         size = g.shapes[x][1:]
         transposed = draw(st.booleans())

@@ -342,5 +342,6 @@ def test_nothing_is_allocated_for_a_frame(shared_tiny_bundle: Path, graph: str) 
             after, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert after - before < 256
+    # Python itself and other threads come and go by a few hundred bytes; one byte kept of each frame would be 20 000.
+    assert after - before < 2048
     assert peak - before < 2048 < images[0].nbytes
