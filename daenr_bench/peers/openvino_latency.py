@@ -17,6 +17,7 @@ from daenr_bench.peers.contract import About
 from daenr_common.errors import BackendUnavailableError
 from daenr_common.extras import require
 from daenr_export.runtime.availability import reason_of
+from daenr_export.runtime.backends.openvino import core_of_the_process
 from daenr_export.runtime.protocol import GraphSource
 from daenr_export.runtime.session import CallSession
 from daenr_export.specs import Array
@@ -61,7 +62,7 @@ class OpenVinoLatency:
         """
         library, spec = self._library(), graph.spec
         try:
-            core = library.Core()
+            core = core_of_the_process(library)
             compiled = core.compile_model(core.read_model(graph.onnx()), "CPU", HINTS)
             self._threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
         except Exception as error:

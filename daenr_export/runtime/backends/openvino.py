@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from threading import Lock
 from typing import Any, final
 
 import numpy as np
@@ -13,6 +14,22 @@ from daenr_export.runtime.availability import reason_of
 from daenr_export.runtime.protocol import Bound, GraphSource
 from daenr_export.runtime.session import CallSession, check_names, empty_buffers
 from daenr_export.specs import Array, GraphSpec
+
+_CORES: list[Any] = []
+_CORES_LOCK = Lock()
+
+
+def core_of_the_process(library: Any) -> Any:
+    """The one `openvino.Core` of this process, which lives as long as the process does.
+
+    With the first core, OpenVINO gives the thread that makes it another stack for signals, and with the last core it
+    unmaps that stack. It takes it back only from the thread that drops the core: where that is another one, the next
+    signal that is handled, Ctrl-C for example, ends the process with a segmentation fault (seen with 2026.4).
+    """
+    with _CORES_LOCK:
+        if not _CORES:
+            _CORES.append(library.Core())
+        return _CORES[0]
 
 
 @final
@@ -57,7 +74,7 @@ class OpenVinoBackend:
         """
         library, spec = self._library(), graph.spec
         try:
-            core = library.Core()
+            core = core_of_the_process(library)
             compiled = core.compile_model(core.read_model(graph.onnx()), "CPU", self._options())
             actual = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         except Exception as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -188,3 +191,30 @@ def test_openvino_computes_in_the_precision_that_was_asked_for(monkeypatch: pyte
     monkeypatch.setattr(OpenVinoBackend, "_library", lambda self: SimpleNamespace(Core=lambda: core))
     with pytest.raises(BackendUnavailableError, match="was asked for bf16 and would compute in f32"):
         OpenVinoBackend(precision="bf16").open(graph_of("responses"))
+
+
+CLOSED_IN_A_THREAD = """
+    import faulthandler, signal, sys, threading
+    import numpy as np
+    import daenr_export
+
+    faulthandler.enable()  # as pytest does: from now on there is a stack for signals
+    model = daenr_export.load(sys.argv[1], backend=sys.argv[2])
+    model.responses(np.zeros((1, 1, 32, 32), np.float32))
+    models = [model]
+    del model
+    thread = threading.Thread(target=lambda: models.pop().close())
+    thread.start()
+    thread.join()
+    signal.signal(signal.SIGINT, lambda *_: print("interrupted"))
+    signal.raise_signal(signal.SIGINT)
+"""
+
+
+@pytest.mark.parametrize("name", sorted(BACKENDS))
+def test_a_process_survives_ctrl_c_after_its_engine_was_closed_in_a_thread(shared_tiny_bundle: Path, name: str) -> None:
+    """OpenVINO unmapped the stack on which the main thread handles signals."""
+    pytest.importorskip(name)
+    command = [sys.executable, "-c", textwrap.dedent(CLOSED_IN_A_THREAD), str(shared_tiny_bundle), name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
