@@ -6,23 +6,7 @@ from dataclasses import dataclass, field
 
 from daenr_bench.machine import Machine
 from daenr_export.verification.margins import Margins
-
-
-@dataclass(frozen=True)
-class RecordingId:
-    """The recording whose responses to the golden images were given.
-
-    Attributes:
-        region: its name.
-        fingerprint: of its content.
-        is_the_models: whether it is, number by number, the one that the model was fitted to.
-        repeats: of each image, at most.
-    """
-
-    region: str
-    fingerprint: str
-    is_the_models: bool
-    repeats: int
+from daenr_export.verification.recorded import RecordingId
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from daenr_bench.recorded import recorded_responses
 from daenr_bench.reference import SavedRun, digests, read_reference
-from daenr_bench.standard import RecordingId, Standard
+from daenr_bench.standard import Standard
 from daenr_common.errors import DaenrError
-from daenr_export.bundle import Bundle
+from daenr_export.bundle import Bundle, Manifest
 from daenr_export.bundle.golden import Golden
 from daenr_export.specs import Array, GraphSpec
 from daenr_export.verification.margins import Margins, own_margins, read_margins
+from daenr_export.verification.recorded import Recorded, RecordingId, recorded_responses
 from daenr_export.verification.science import HeldOut
 
 GOLDEN = "golden file"
@@ -100,7 +100,7 @@ def yardstick_of(bundle: Bundle, against: Against | None = None) -> Yardstick:
     images = golden.images
     responses, recording = None, None
     if against.data is not None:
-        found = recorded_responses(against.data, against.region, manifest, images)
+        found = recorded_of(manifest, against.data, against.region, images)
         responses, recording = found.responses, found.identity
     elif saved is not None and saved.recorded is not None:
         responses, recording = saved.recorded, saved.standard.recording
@@ -112,3 +112,14 @@ def yardstick_of(bundle: Bundle, against: Against | None = None) -> Yardstick:
         recording=recording,
         saved=saved,
     )
+
+
+def recorded_of(manifest: Manifest, path: Path, region: str | None, images: Array) -> Recorded:
+    """The responses to the golden images of a bundle.
+
+    Raises:
+        RecordingError: the recording is unusable, or not of these neurons and images.
+    """
+    preprocessing, fitted = manifest.preprocessing, manifest.checkpoint.recording
+    half_a_pixel = preprocessing.scale / 2 if preprocessing.input_dtype == "uint8" else 0.0
+    return recorded_responses(path, region, fitted, manifest.neuron_ids, images, half_a_pixel)

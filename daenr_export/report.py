@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import click
@@ -23,6 +24,7 @@ def print_export(report: ExportReport) -> None:
     manifest, path = report.manifest, report.bundle
     click.echo(f"{path}: {manifest.model.name}, {size(sum(file.bytes for file in manifest.files.values()))}\n")
     print_graphs(manifest)
+    print_contract(manifest)
     click.echo()
     print_verification(report.verification)
     click.echo(f"\nmade in {sum(report.seconds.values()):.1f} s; slowest: {_slowest(report.seconds)}")
@@ -46,6 +48,20 @@ def print_graphs(manifest: Manifest) -> None:
     headers = ["graph", "size", "parity", "engine", "size", "asked for", "actual", "built in"]
     print_table(headers, rows)
     click.echo("parity: largest error of the graph over the largest answer of PyTorch in float64")
+
+
+def print_contract(manifest: Manifest) -> None:
+    """What shorter numbers cost, and which layers had to do without; nothing where all is float32."""
+    for native in manifest.natives:
+        if not native.layers:
+            continue
+        counts = Counter(native.layers.values())
+        layers = ", ".join(f"{count} of {len(native.layers)} layers {numbers}" for numbers, count in counts.items())
+        click.echo(f"{native.file}: {layers}")
+        for sentence in native.fallbacks:
+            click.echo(f"  fell back: {sentence}")
+        for sentence in native.contract:
+            click.echo(f"  kept: {sentence}")
 
 
 def _compiled(manifest: Manifest, entry: EngineEntry | NativeEntry) -> list[str]:

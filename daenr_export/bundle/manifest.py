@@ -120,9 +120,12 @@ class NativeEntry:
         instruction_sets: that it has code for; the best that the processor has is chosen when it is loaded.
         abi: version of the interface in `native/daenr_native.h`.
         precision_requested: what the export asked for.
-        precision_actual: what it computes in.
+        precision_actual: the shortest numbers that it multiplies.
         compiler: name and version.
         build_seconds: for generating and compiling it.
+        layers: what each layer that need not be float32 multiplies, by name; empty where float32 was asked for.
+        contract: what was found about its answers, a sentence for each margin; empty where float32 was asked for.
+        fallbacks: layers that were given longer numbers, and what had broken the contract.
     """
 
     graph: str
@@ -134,6 +137,9 @@ class NativeEntry:
     precision_actual: str
     compiler: str
     build_seconds: float
+    layers: dict[str, str] = field(default_factory=dict)
+    contract: tuple[str, ...] = ()
+    fallbacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -196,6 +202,19 @@ class Manifest:
     files: dict[str, FileEntry] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
     sha256: str = ""
+
+    def compiled_precision(self, graph: str) -> str:
+        """The shortest numbers that what was compiled for a graph multiplies."""
+        mine = (native.precision_actual for native in self.natives if native.graph == graph)
+        return next(mine, self.precision_requested)
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """All precisions in which the bundle answers."""
+        variants = [precision for graph in self.graphs.values() for precision in graph.variants]
+        engines = [engine.precision_requested for engine in self.engines]
+        natives = [native.precision_actual for native in self.natives]
+        return tuple(dict.fromkeys(["fp32", *variants, *engines, *natives]))
 
     def graph_spec(self, name: str) -> GraphSpec:
         """Input, outputs and batch range of a graph."""

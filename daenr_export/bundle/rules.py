@@ -13,6 +13,7 @@ from daenr_export.specs import BatchRange, TensorSpec
 
 DTYPES = ("float32", "float16", "uint8", "int32", "int64")
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "int8")
+REQUESTS = (*PRECISIONS, "auto")
 FLAVOURS = ("tensorrt-rtx", "tensorrt")
 MAX_BATCH = 65_536
 """More than any rig answers at once. What opens a bundle takes memory for its largest batch, so there is a bound."""
@@ -22,7 +23,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 def check(manifest: Manifest) -> None:
     """Raise FieldError for the first rule that the manifest breaks."""
     _check_files(manifest)
-    _one_of(manifest.precision_requested, PRECISIONS, "precision_requested")
+    _one_of(manifest.precision_requested, REQUESTS, "precision_requested")
     _one_of(manifest.preprocessing.input_dtype, ("float32", "uint8"), "preprocessing.input_dtype")
     for name, graph in manifest.graphs.items():
         _check_graph(graph, f"graphs.{name}", manifest)
@@ -92,8 +93,10 @@ def _check_engine(engine: EngineEntry, where: str, manifest: Manifest) -> None:
 def _check_native(native: NativeEntry, where: str, manifest: Manifest) -> None:
     _one_of(native.graph, manifest.graphs, f"{where}.graph")
     _one_of(native.target, TARGETS, f"{where}.target")
-    _one_of(native.precision_requested, PRECISIONS, f"{where}.precision_requested")
+    _one_of(native.precision_requested, REQUESTS, f"{where}.precision_requested")
     _one_of(native.precision_actual, PRECISIONS, f"{where}.precision_actual")
+    for layer, numbers in native.layers.items():
+        _one_of(numbers, PRECISIONS, f"{where}.layers.{layer}")
     _positive(native.abi, f"{where}.abi")
     if not native.instruction_sets:
         raise FieldError(f"{where}.instruction_sets", "is empty, expected one or more")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def describe(
 ) -> Manifest:
     """The manifest of a bundle, complete but for the digests of its files."""
     spec = checkpoint.spec
-    return Manifest(
+    manifest = Manifest(
         model=ModelEntry(spec.name, spec.to_json()),
         checkpoint=_checkpoint(checkpoint, checkpoint_path),
         neuron_ids=checkpoint.neuron_ids if spec.readout else (),
@@ -56,9 +57,10 @@ def describe(
         engines=tuple(engines),
         natives=tuple(natives),
         golden=golden,
-        tolerances=to_manifest(dict.fromkeys(["fp32", options.precision])),
+        tolerances={},
         tools=tools(),
     )
+    return replace(manifest, tolerances=to_manifest(manifest.precisions))
 
 
 def pixels_of(checkpoint: Checkpoint) -> Pixels:
@@ -113,18 +115,21 @@ def _graph(graph: Graph, batch: BatchRange, parity: tuple[Parity, ...]) -> Graph
 
 
 def _checkpoint(checkpoint: Checkpoint, path: Path) -> CheckpointEntry:
-    recording = checkpoint.recording
     return CheckpointEntry(
         file=path.name,
         sha256=checkpoint.sha256,
         format_version=VERSION,
         seed=checkpoint.seed,
-        recording=RecordingEntry(
-            recording.fingerprint, recording.region, recording.source, recording.split_fingerprint
-        ),
+        recording=recording_entry(checkpoint),
         metrics=_defined(checkpoint.metrics),
         training=_defined(checkpoint.training),
     )
+
+
+def recording_entry(checkpoint: Checkpoint) -> RecordingEntry:
+    """The recording that a checkpoint was fitted to."""
+    recording = checkpoint.recording
+    return RecordingEntry(recording.fingerprint, recording.region, recording.source, recording.split_fingerprint)
 
 
 def _defined(values: Any) -> Any:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from daenr_common.errors import CheckpointError
+from daenr_common.errors import CheckpointError, ExportError
 from daenr_common.extras import require
 from daenr_common.files import check_writable
 from daenr_export.bundle import Manifest
 from daenr_export.bundle.writer import refuse_output
-from daenr_export.exporting.options import DEFAULT_BATCH, Options, targets_of
+from daenr_export.exporting.options import DEFAULT_BATCH, SHORTER, Options, targets_of
 from daenr_export.specs import BatchRange
 from daenr_export.tensorrt import choose_flavour
 from daenr_export.tensorrt.flavour import Choice
@@ -53,6 +53,8 @@ def export(
     trt_flavour: str = "auto",
     native: bool = False,
     targets: Sequence[str] = (),
+    data: Path | str | None = None,
+    region: str | None = None,
     force: bool = False,
     progress: Progress = lambda _: None,
 ) -> ExportReport:
@@ -62,12 +64,15 @@ def export(
         checkpoint_path: what `daenr-train fit` wrote, e.g. `cae_fr2.pt`.
         output: folder of the bundle; None for `cae_fr2.daenr` beside the checkpoint.
         trt: see `Options`, as for the next four.
-        precision: `fp32`, `tf32` or `fp16`.
+        precision: `fp32`, `tf32` or `fp16`; of compiled C `fp32`, `bf16`, `int8` or `auto`.
         batch: smallest, tuned and largest batch size.
         input: `float32` or `uint8`.
         trt_flavour: `auto`, `rtx` or `enterprise`.
         native: compile each graph, as C.
         targets: kinds of machines to compile for, e.g. `x86_64-windows`; none for this one.
+        data: a recording that was shown the checkpoint's images: bf16 and int8 may then not cost any neuron its
+            correlation with its recorded responses, either.
+        region: of the recording; None for the one that the model was fitted to.
         force: replace a bundle that is at `output` already.
         progress: is told each step as it begins.
 
@@ -76,10 +81,15 @@ def export(
         OutputExistsError: there is something at `output`, and `force` is false.
         ExportError: an option makes no sense, a graph or an engine could not be made, differs from the PyTorch model
             by more than is tolerated, or computes in another precision than was asked for. Nothing is written.
+        RecordingError: `data` cannot be read, or is not of these neurons and images.
         BackendUnavailableError: a package or a TensorRT flavour that this export needs is not there.
         DaenrError: the disk is full, or `output` cannot be written.
     """
     options = Options(trt, precision, batch, input, trt_flavour, targets_of(native, targets))
+    if data is not None and precision not in SHORTER:
+        raise ExportError("--data", "is what shorter numbers are held against, and none are", "add --precision auto")
+    if region is not None and data is None:
+        raise ExportError(f"--region {region}", "is given without a recording", "add --data")
     checkpoint_path = Path(checkpoint_path)
     _check_checkpoint(checkpoint_path)
     output = checkpoint_path.with_suffix(SUFFIX) if output is None else Path(output)
@@ -90,7 +100,8 @@ def export(
     with clock.step("starting PyTorch and its ONNX exporter"):
         _check_packages()
         from daenr_export.exporting.make_bundle import make_bundle
-    manifest = make_bundle(checkpoint_path, output, options, flavour, clock.step, force=force)
+    data = None if data is None else Path(data)
+    manifest = make_bundle(checkpoint_path, output, options, flavour, clock.step, data=data, region=region, force=force)
     with clock.step("verifying the bundle"):
         verification = verify(output, progress=progress)
     return ExportReport(output, manifest, verification, clock.seconds)

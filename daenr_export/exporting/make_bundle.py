@@ -9,22 +9,35 @@ from pathlib import Path
 from daenr_common.errors import CheckpointError
 from daenr_export.bundle import BundleWriter, Manifest, write_bundle
 from daenr_export.bundle.golden import Golden
-from daenr_export.exporting.describe import describe, graph_file, pixels_of
+from daenr_export.exporting.describe import describe, graph_file, pixels_of, recording_entry
 from daenr_export.exporting.engines import EngineFile, build_engines
 from daenr_export.exporting.measure import measure
 from daenr_export.exporting.natives import HEADER_FILE, NativeFile, build_natives, header
 from daenr_export.exporting.options import Options
+from daenr_export.exporting.shortening import Contract
 from daenr_export.graphs.make import Graph, make_graphs
+from daenr_export.graphs.pixels import Pixels
 from daenr_export.graphs.reference import make_golden
 from daenr_export.runtime.gate import RANGE_TOLERANCE
 from daenr_export.tensorrt import Flavour
+from daenr_export.verification.margins import own_margins
+from daenr_export.verification.recorded import recorded_responses
+from daenr_export.verification.science import HeldOut
 from daenr_train.checkpoint import Checkpoint, load_checkpoint
 
 Step = Callable[[str], AbstractContextManager[None]]
 
 
 def make_bundle(
-    checkpoint_path: Path, output: Path, options: Options, flavour: Flavour | None, step: Step, *, force: bool
+    checkpoint_path: Path,
+    output: Path,
+    options: Options,
+    flavour: Flavour | None,
+    step: Step,
+    *,
+    data: Path | None = None,
+    region: str | None = None,
+    force: bool,
 ) -> Manifest:
     """Make a bundle and put it at `output`, complete or not at all.
 
@@ -34,6 +47,8 @@ def make_bundle(
         options: of the export.
         flavour: of TensorRT; None for no engines.
         step: a context around each step, for progress and timing.
+        data: a recording that holds the golden images, whose responses are part of the contract of shorter numbers.
+        region: of it; None for the one that the model was fitted to.
         force: replace a bundle that is there.
 
     Raises:
@@ -56,7 +71,8 @@ def make_bundle(
     natives: Sequence[NativeFile] = ()
     if options.targets:
         with step(f"compiling {len(graphs)} graphs for {', '.join(options.targets)}"):
-            natives = build_natives(graphs.values(), Golden(golden), options)
+            contract = _contract(checkpoint, Golden(golden), pixels, data, region)
+            natives = build_natives(graphs.values(), contract, options)
     with step("writing the bundle"), write_bundle(output, force=force) as writer:
         _add_files(writer, graphs, (*engines, *natives))
         if natives:
@@ -72,6 +88,23 @@ def make_bundle(
             golden=writer.add_golden(golden, images=len(golden["image"])),
         )
         return writer.finish(manifest)
+
+
+def _contract(
+    checkpoint: Checkpoint,
+    golden: Golden,
+    pixels: Pixels | None,
+    data: Path | None,
+    region: str | None,
+) -> Contract:
+    """What shorter numbers are held against: golden images, and the responses that were recorded to them, if given."""
+    neuron_ids = checkpoint.neuron_ids if checkpoint.spec.readout else ()
+    recorded = None
+    if data is not None:
+        rounded_by = pixels.scale / 2 if pixels else 0.0
+        entry = recording_entry(checkpoint)
+        recorded = recorded_responses(data, region, entry, neuron_ids, golden.images, rounded_by).responses
+    return Contract(golden, HeldOut(golden.images, neuron_ids, recorded), own_margins())
 
 
 def _require_images(checkpoint: Checkpoint, path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -12,6 +12,7 @@ from daenr_export.bundle import NativeEntry
 from daenr_export.bundle.golden import Golden
 from daenr_export.exporting.describe import native_file
 from daenr_export.exporting.options import Options
+from daenr_export.exporting.shortening import Contract, Shortened, shorten
 from daenr_export.graphs.make import Graph
 from daenr_export.native import make_library
 from daenr_export.runtime.backends.native_library import ABI
@@ -38,38 +39,59 @@ def header() -> bytes:
     return resources.files("daenr_export.native").joinpath("c", "daenr_native.h").read_bytes()
 
 
-def build_natives(graphs: Iterable[Graph], golden: Golden, options: Options) -> list[NativeFile]:
-    """Compile each graph for each target.
+def build_natives(graphs: Iterable[Graph], contract: Contract, options: Options) -> list[NativeFile]:
+    """Compile each graph for each target, each with the shortest numbers that were asked for and keep the contract.
 
     Raises:
-        ExportError: a graph holds an operation that there is no C for, or the compiler fails.
+        ExportError: a graph holds an operation that there is no C for, the compiler fails, a target does not compute
+            in shorter numbers, or this processor cannot try them.
         MissingExtraError: the compiler is not installed.
     """
     with tempfile.TemporaryDirectory(prefix="daenr-native-") as folder:
-        return [_build(graph, target, golden, options, Path(folder)) for graph in graphs for target in options.targets]
+        return [file for graph in graphs for file in _build_all(graph, contract, options, Path(folder))]
 
 
-def _build(graph: Graph, target: str, golden: Golden, options: Options, folder: Path) -> NativeFile:
+def _build_all(graph: Graph, contract: Contract, options: Options, folder: Path) -> Iterator[NativeFile]:
     spec = GraphSpec(graph.name, graph.input, graph.outputs, options.batch)
+    shortened = Shortened("fp32")
+    if options.precision != "fp32":
+        shortened = shorten(graph, spec, options.precision, contract, folder)
+    for target in options.targets:
+        yield _build(graph, spec, target, contract.golden, options, shortened, folder)
+
+
+def _build(
+    graph: Graph,
+    spec: GraphSpec,
+    target: str,
+    golden: Golden,
+    options: Options,
+    shortened: Shortened,
+    folder: Path,
+) -> NativeFile:
     library = make_library(
         graph.onnx,
         graph_name=graph.name,
-        precision=options.precision,
+        precision=shortened.precision,
         target=target,
         golden_input=golden.inputs(spec)[:BUILT_IN_IMAGES],
         golden_outputs={name: array[:BUILT_IN_IMAGES] for name, array in golden.references(spec).items()},
         max_batch=options.batch.max,
         destination=folder / f"{graph.name}.{target}",
+        layers=shortened.layers,
     )
     entry = NativeEntry(
         graph=graph.name,
-        file=native_file(target, graph.name, options.precision),
+        file=native_file(target, graph.name, shortened.precision),
         target=target,
         instruction_sets=library.instruction_sets,
         abi=ABI,
         precision_requested=options.precision,
-        precision_actual=options.precision,
+        precision_actual=shortened.precision,
         compiler=library.compiler,
         build_seconds=library.seconds,
+        layers=shortened.layers,
+        contract=shortened.contract,
+        fallbacks=shortened.fallbacks,
     )
     return NativeFile(entry, library.path.read_bytes())

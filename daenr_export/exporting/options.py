@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daenr_common.errors import ExportError
-from daenr_export.native.targets import TARGETS, native_target
+from daenr_export.native.targets import TARGETS, find_target, native_target
 from daenr_export.specs import BatchRange
 
-PRECISIONS = ("fp32", "tf32", "fp16")
+PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8", "auto")
 INPUTS = ("float32", "uint8")
-NATIVE_PRECISIONS = ("fp32",)
+SHORTER = ("bf16", "int8", "auto")
+"""What only compiled C computes in, and only as far as the margins of the science allow."""
+
+NATIVE_PRECISIONS = ("fp32", *SHORTER)
 FLAVOURS = ("auto", "rtx", "enterprise")
 
 DEFAULT_BATCH = BatchRange(1, 1, 64)
@@ -26,7 +29,8 @@ class Options:
 
     Attributes:
         trt: build a TensorRT engine for each graph.
-        precision: `fp32`; `tf32` (engines only); `fp16`, for which each graph also gets a typed float16 variant.
+        precision: `fp32`; `tf32` (engines only); `fp16`, for which each graph also gets a typed float16 variant;
+            `bf16`, `int8` or `auto` (compiled C only).
         batch: the batch sizes that the graphs are verified and the engines built for.
         input: what graphs of an image take: `float32` in [-1, 1], or `uint8` pixels that they scale themselves.
         trt_flavour: `rtx`, `enterprise`, or `auto` for Enterprise where it is installed and a GPU is there, else RTX.
@@ -59,6 +63,12 @@ class Options:
         if self.targets and self.precision not in NATIVE_PRECISIONS:
             problem = f"is not what compiled C computes in, which is {' or '.join(NATIVE_PRECISIONS)}"
             raise ExportError(f"--precision {self.precision}", problem, "leave out --native, or export twice")
+        if self.precision in SHORTER and (self.trt or not self.targets):
+            problem = "is what compiled C computes in, and " + ("engines do not" if self.trt else "none is made")
+            remedy = "leave out --trt, or export twice" if self.trt else "add --native"
+            raise ExportError(f"--precision {self.precision}", problem, remedy)
+        for target in self.targets:
+            find_target(target).of_precision(self.precision)
         _check_batch(self.batch)
 
     @property

@@ -8,7 +8,7 @@
 `make_library` does all of it. A library has the interface of `c/daenr_native.h`.
 """
 
-from daenr_export.native.library import NativeLibrary, make_library
+from daenr_export.native.library import NativeLibrary, layers_of, make_library
 from daenr_export.native.targets import TARGETS, native_target
 
-__all__ = ["TARGETS", "NativeLibrary", "make_library", "native_target"]
+__all__ = ["TARGETS", "NativeLibrary", "layers_of", "make_library", "native_target"]

@@ -6,20 +6,22 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from daenr_common.errors import ExportError
 from daenr_common.files import atomic_file, sha256_of
 from daenr_export.native.compiling import compile_library, compiler_version
+from daenr_export.native.planning.plan import can_be_shorter, make_plan
 from daenr_export.native.reading.graph import read_network
 from daenr_export.native.reading.operations import Network
-from daenr_export.native.targets import InstructionSet, Target, find_target
+from daenr_export.native.targets import InstructionSet, Shorter, Target, find_target
 from daenr_export.native.writing.header import Description
 from daenr_export.native.writing.library import write_library
 from daenr_export.specs import Array
 
-PRECISIONS = ("fp32",)
+PRECISIONS = ("fp32", "bf16", "int8")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def make_library(
     golden_outputs: Mapping[str, Array],
     max_batch: int,
     destination: Path,
+    layers: Mapping[str, str] | None = None,
     instruction_sets: tuple[str, ...] | None = None,
     compiler_options: Sequence[str] = (),
 ) -> NativeLibrary:
@@ -61,12 +64,14 @@ def make_library(
     Args:
         onnx: the serialised graph, or where it is.
         graph_name: that the library gives itself, e.g. `responses`.
-        precision: of the arithmetic, one of `PRECISIONS`.
+        precision: one of `PRECISIONS`; bf16 and int8 are what processors with tiles (Intel AMX) multiply in, while
+            sums, and all that other processors compute, stay float32.
         target: one of `TARGETS`.
         golden_input: images `(n, *input)` for the self-test, n at most `max_batch`.
         golden_outputs: what the model answers them, by the names of the outputs.
         max_batch: largest batch.
         destination: the file to write.
+        layers: what single layers are multiplied in instead, by the names that `layers_of` gives.
         instruction_sets: to compile for, by name; None: all of the target.
         compiler_options: for the C compiler, besides those that it is always given.
 
@@ -79,9 +84,10 @@ def make_library(
     content = onnx if isinstance(onnx, bytes) else Path(onnx).read_bytes()
     machine, network = find_target(target), read_network(content)
     _check(network, precision, golden_input, golden_outputs, max_batch)
-    machines = _choose(machine, instruction_sets)
+    shorter = _shorter(network, max_batch, precision, layers or {})
+    machines = _choose(machine, precision, instruction_sets)
     about = Description(graph_name, precision, target, sha256_of(content), max_batch)
-    files = write_library(network, about, machines, golden_input, golden_outputs)
+    files = write_library(network, about, machines, golden_input, golden_outputs, shorter)
     compiled = compile_library(files, machines, machine, compiler_options)
     with atomic_file(destination) as path:
         path.write_bytes(compiled)
@@ -90,12 +96,32 @@ def make_library(
     return NativeLibrary(destination, target, names, len(compiled), seconds, compiler_version())
 
 
-def _choose(target: Target, names: tuple[str, ...] | None) -> tuple[InstructionSet, ...]:
+def layers_of(content: bytes, max_batch: int) -> dict[str, int]:
+    """The layers that need not be float32, in order: what each is called, and how many weights it has.
+
+    Args:
+        content: the serialised graph.
+        max_batch: largest batch.
+
+    Raises:
+        ExportError: the graph is not covered.
+        MissingExtraError: onnx is not installed.
+    """
+    return can_be_shorter(make_plan(read_network(content), max_batch))
+
+
+def _shorter(network: Network, max_batch: int, precision: str, layers: Mapping[str, str]) -> dict[str, Shorter]:
+    wanted = dict.fromkeys(can_be_shorter(make_plan(network, max_batch)), precision) | dict(layers)
+    return {name: cast("Shorter", numbers) for name, numbers in wanted.items() if numbers != "fp32"}
+
+
+def _choose(target: Target, precision: str, names: tuple[str, ...] | None) -> tuple[InstructionSet, ...]:
+    available = target.of_precision(precision)
     if names is None:
-        return target.instruction_sets
-    chosen = tuple(item for item in target.instruction_sets if item.name in names)
+        return available
+    chosen = tuple(item for item in available if item.name in names)
     if len(chosen) != len(names):
-        known = ", ".join(item.name for item in target.instruction_sets)
+        known = ", ".join(item.name for item in available)
         raise ExportError(
             f"target {target.name}", f"has the instruction sets {known}, not {', '.join(names)}", "choose of these"
         )

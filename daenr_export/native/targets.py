@@ -5,8 +5,12 @@ from __future__ import annotations
 import platform
 import sys
 from dataclasses import dataclass
+from typing import Literal
 
-from daenr_common.errors import DaenrError
+from daenr_common.errors import DaenrError, ExportError
+
+Shorter = Literal["bf16", "int8"]
+"""Numbers that are shorter than float32."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class InstructionSet:
         lanes: floats in a vector.
         registers: vector registers.
         fused: whether it multiplies and adds in one instruction.
+        tiles: whether it multiplies matrices of shorter numbers than float32.
     """
 
     name: str
@@ -26,8 +31,12 @@ class InstructionSet:
     lanes: int
     registers: int
     fused: bool = True
+    tiles: bool = False
 
 
+AMX = InstructionSet(
+    "amx", "x86_64+avx512f+avx512dq+avx512bw+avx512vl+avx512bf16+amx_tile+amx_bf16+amx_int8", 16, 32, tiles=True
+)
 AVX512 = InstructionSet("avx512", "x86_64+avx512f+avx512dq+avx512bw+avx512vl", 16, 32)
 AVX2 = InstructionSet("avx2", "x86_64+avx2+fma", 8, 16)
 BASELINE = InstructionSet("baseline", "x86_64", 4, 16, fused=False)
@@ -46,16 +55,32 @@ class Target:
         triple: the same for the compiler.
         suffix: of a shared library there.
         instruction_sets: that a library holds, the best first.
+        shorter: those in front of them where it computes in less than float32.
     """
 
     name: str
     triple: str
     suffix: str
     instruction_sets: tuple[InstructionSet, ...]
+    shorter: tuple[InstructionSet, ...] = ()
+
+    def of_precision(self, precision: str) -> tuple[InstructionSet, ...]:
+        """The instruction sets of a library of this precision.
+
+        Raises:
+            ExportError: no processor of this target computes in it.
+        """
+        if precision == "fp32":
+            return self.instruction_sets
+        if not self.shorter:
+            able = ", ".join(target.name for target in _TARGETS if target.shorter)
+            problem = f"is not computed in by compiled C for {self.name}"
+            raise ExportError(f"--precision {precision}", problem, f"leave it out, or compile for {able}")
+        return (*self.shorter, *self.instruction_sets)
 
 
 _TARGETS = (
-    Target("x86_64-linux", "x86_64-linux-gnu.2.17", ".so", X86_64),
+    Target("x86_64-linux", "x86_64-linux-gnu.2.17", ".so", X86_64, (AMX,)),
     Target("x86_64-windows", "x86_64-windows-gnu", ".dll", X86_64),
     Target("x86_64-macos", "x86_64-macos", ".dylib", X86_64),
     Target("aarch64-linux", "aarch64-linux-gnu.2.17", ".so", AARCH64),

@@ -153,9 +153,9 @@ def _graphs(bundle: Bundle) -> Check:
 def _tolerances(bundle: Bundle) -> Check:
     """Whether the manifest asks for no less than this daenr would: whoever edits one can seal it anew."""
     manifest = bundle.manifest
-    variants = {precision for graph in manifest.graphs.values() for precision in graph.variants}
-    precisions = sorted({"fp32", manifest.precision_requested, *variants})
-    if wide := [words for precision in precisions for words in widened(manifest.tolerances, precision)]:
+    if wide := [
+        words for precision in sorted(manifest.precisions) for words in widened(manifest.tolerances, precision)
+    ]:
         return Check("tolerances", Verdict.FAIL, f"wider than daenr's own: {'; '.join(wide)}")
     return Check("tolerances", Verdict.PASS, "none is wider than daenr's own")
 
@@ -220,7 +220,7 @@ class _Runner:
 
     def _run(self, name: str) -> Iterator[Run]:
         manifest, graph = self._bundle.manifest, self._bundle.graph(name)
-        witness = Witness(graph, manifest.precision_requested)
+        witness = Witness(graph, manifest.compiled_precision(name))
         yield from self._compare(witness)
         # A backend of ONNX graphs can answer for the typed variants, too, which engines are built from; but not the
         # reference: it sums float16 in float16, which no engine does.

@@ -16,7 +16,7 @@ from bench_factory import FakeBackend, FakeClock
 from click.testing import CliRunner
 
 from daenr_bench.cli import main
-from daenr_bench.recorded import recorded_responses
+from daenr_bench.yardstick import recorded_of
 from daenr_common.errors import RecordingError
 from daenr_export.bundle import Bundle
 from daenr_export.bundle.golden import Golden
@@ -103,7 +103,7 @@ def test_a_model_without_a_readout_has_no_use_for_a_recording(shared_timed_bundl
     bundle = Bundle.open(shared_timed_bundle)
     images = Golden(bundle.golden()).images
     with pytest.raises(RecordingError, match="and the bundle's model predicts none; leave --data out"):
-        recorded_responses(recording, None, replace(bundle.manifest, neuron_ids=()), images)
+        recorded_of(replace(bundle.manifest, neuron_ids=()), recording, None, images)
 
 
 def test_images_that_were_rounded_to_pixels_are_found(shared_timed_bundle: Path, recording: Path) -> None:
@@ -111,9 +111,9 @@ def test_images_that_were_rounded_to_pixels_are_found(shared_timed_bundle: Path,
     exact = Golden(bundle.golden()).images
     manifest = replace(bundle.manifest, preprocessing=replace(bundle.manifest.preprocessing, input_dtype="uint8"))
     rounded = (np.rint((exact + 1) * 127.5) / 127.5 - 1).astype(np.float32)
-    found = recorded_responses(recording, None, manifest, rounded)
-    expected = recorded_responses(recording, None, bundle.manifest, exact)
+    found = recorded_of(manifest, recording, None, rounded)
+    expected = recorded_of(bundle.manifest, recording, None, exact)
     np.testing.assert_array_equal(found.responses, expected.responses)
     assert found.responses.shape == (6, 8, 5)
     with pytest.raises(RecordingError, match="has 0 of the bundle's 8 golden images"):
-        recorded_responses(recording, None, bundle.manifest, rounded)
+        recorded_of(bundle.manifest, recording, None, rounded)

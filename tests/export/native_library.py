@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import native_graphs
@@ -106,6 +106,8 @@ def compile_graph(
     max_batch: int = 64,
     target: str | None = None,
     answers: Sequence[np.ndarray] | None = None,
+    precision: str = "fp32",
+    layers: Mapping[str, str] | None = None,
 ) -> Path:
     """A library in a file of its own: a process loads each path once."""
     golden = native_graphs.images(content, 1)
@@ -116,12 +118,13 @@ def compile_graph(
     made = make_library(
         content,
         graph_name="test",
-        precision="fp32",
+        precision=precision,
         target=target,
         golden_input=golden,
         golden_outputs=dict(zip(names, answers, strict=True)),
         max_batch=max_batch,
         destination=path,
+        layers=layers,
         instruction_sets=instruction_sets,
         compiler_options=options,
     )
@@ -138,6 +141,18 @@ def instruction_sets_here() -> tuple[str, ...]:
     with tempfile.TemporaryDirectory() as folder:
         paths = {name: compile_graph(content, Path(folder), instruction_sets=(name,)) for name in ALL_SETS}
         return tuple(name for name, path in paths.items() if Loaded(path).instruction_set == name)
+
+
+@functools.cache
+def has_tiles() -> bool:
+    """Whether this processor multiplies matrices of bfloat16 and int8."""
+    if not find_target(native_target()).shorter:
+        return False
+    g = native_graphs.GraphBuilder(3)
+    content = g.build(g.activate("image", "Elu"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = compile_graph(content, Path(folder), instruction_sets=("amx",), precision="int8")
+        return Loaded(path).instruction_set == "amx"
 
 
 def best_here() -> tuple[str]:

@@ -14,9 +14,9 @@ static runner *chosen;
 static const char *chosen_name;
 
 #if defined(__x86_64__)
-static void cpuid(uint32_t leaf, uint32_t r[4])
+static void cpuid(uint32_t leaf, uint32_t part, uint32_t r[4])
 {
-    __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(0));
+    __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(part));
 }
 
 /* Which registers the operating system keeps when it switches between threads. */
@@ -29,22 +29,49 @@ static uint32_t kept_registers(void)
 
 static int has_bits(uint32_t found, uint32_t wanted) { return (found & wanted) == wanted; }
 
+/* The tiles of AMX, with products of bfloat16 and int8. Linux lets a process use them after it has asked for them; on other
+   systems they are left alone. */
+static int has_tiles(void)
+{
+#if defined(__linux__)
+    enum { ARCH_PRCTL = 158, ARCH_REQ_XCOMP_PERM = 0x1023, TILES = 18 };
+    const uint32_t tiles = 1u << 24 | 1u << 22 | 1u << 25, avx512_bf16 = 1u << 5;
+    uint32_t r[4];
+    long answer;
+    cpuid(7, 0, r);
+    if (!has_bits(r[3], tiles) || !has_bits(kept_registers(), 0x60000))
+        return 0;
+    cpuid(7, 1, r);
+    if (!has_bits(r[0], avx512_bf16))
+        return 0;
+    __asm__ volatile("syscall"
+                     : "=a"(answer)
+                     : "a"(ARCH_PRCTL), "D"(ARCH_REQ_XCOMP_PERM), "S"(TILES)
+                     : "rcx", "r11", "memory");
+    return answer == 0;
+#else
+    return 0;
+#endif
+}
+
 static int processor_has(enum instruction_set set)
 {
     enum { FMA = 1u << 12, OSXSAVE = 1u << 27, AVX = 1u << 28 };             /* leaf 1, ecx */
-    enum { AVX2 = 1u << 5, AVX512F = 1u << 16, AVX512DQ = 1u << 17 };        /* leaf 7, ebx */
+    enum { AVX2_BIT = 1u << 5, AVX512F = 1u << 16, AVX512DQ = 1u << 17 };        /* leaf 7, ebx */
     const uint32_t avx512bw = 1u << 30, avx512vl = 1u << 31;
     uint32_t r[4];
     if (set == BASELINE)
         return 1;
-    cpuid(0, r);
+    cpuid(0, 0, r);
     if (r[0] < 7)
         return 0;
-    cpuid(1, r);
-    if (!has_bits(r[2], FMA | OSXSAVE | AVX) || !has_bits(kept_registers(), set == AVX512 ? 0xe6 : 0x06))
+    cpuid(1, 0, r);
+    if (!has_bits(r[2], FMA | OSXSAVE | AVX) || !has_bits(kept_registers(), set == AVX2 ? 0x06 : 0xe6))
         return 0;
-    cpuid(7, r);
-    return has_bits(r[1], set == AVX512 ? AVX2 | AVX512F | AVX512DQ | avx512bw | avx512vl : AVX2);
+    cpuid(7, 0, r);
+    if (!has_bits(r[1], set == AVX2 ? AVX2_BIT : AVX2_BIT | AVX512F | AVX512DQ | avx512bw | avx512vl))
+        return 0;
+    return set != AMX || has_tiles();
 }
 #else
 static int processor_has(enum instruction_set set) { return set == NEON; }
@@ -107,24 +134,24 @@ static uint64_t checksum_of(const unsigned char *bytes, size_t count)
 
 static double magnitude(double x) { return x < 0 ? -x : x; }
 
-/* The largest error over the largest absolute answer; NaN counts as infinitely wrong. */
-static double worst_error(const daenr_tensor *tensor, size_t count, const void *found, const void *expected)
+/* The largest error over the largest absolute answer, or the root of the mean square of the one over that of the other,
+   where codes are right or wrong; NaN counts as infinitely wrong. */
+static double error_of(const daenr_tensor *tensor, size_t count, const void *found, const void *expected)
 {
-    double error = 0, scale = 0;
+    const int is_code = tensor->dtype == DAENR_INT64;
+    double error = 0, scale = 0, squares = 0, squared_scale = 0;
     for (size_t i = 0; i < count; i++) {
-        double a, b;
-        if (tensor->dtype == DAENR_INT64) {
-            a = (double)((const int64_t *)found)[i];
-            b = (double)((const int64_t *)expected)[i];
-        } else {
-            a = ((const float *)found)[i];
-            b = ((const float *)expected)[i];
-        }
+        const double a = is_code ? (double)((const int64_t *)found)[i] : ((const float *)found)[i];
+        const double b = is_code ? (double)((const int64_t *)expected)[i] : ((const float *)expected)[i];
         if (!(magnitude(a - b) <= error))
             error = a - b == a - b ? magnitude(a - b) : __builtin_inf();
         if (magnitude(b) > scale)
             scale = magnitude(b);
+        squares += is_code ? a != b : (a - b) * (a - b);
+        squared_scale += is_code ? 1 : b * b;
     }
+    if (GOLDEN_IN_THE_MEAN && error < __builtin_inf())
+        return __builtin_sqrt(squares / (squared_scale > 0 ? squared_scale : 1));
     return error == 0 ? 0 : error / (scale > 0 ? scale : 1);
 }
 
@@ -146,7 +173,7 @@ int32_t daenr_self_test(void *state, double *worst)
         size_t count = GOLDEN_IMAGES;
         for (int32_t axis = 0; axis < graph.outputs[i].rank; axis++)
             count *= (size_t)graph.outputs[i].dims[axis];
-        const double error = worst_error(&graph.outputs[i], count, outputs[i], golden_outputs + golden_offsets[i]);
+        const double error = error_of(&graph.outputs[i], count, outputs[i], golden_outputs + golden_offsets[i]);
         if (error > largest)
             largest = error;
     }

@@ -3,6 +3,7 @@
 #define DAENR_RUN_H
 
 #include "convolution.h"
+#include "matrix.h"
 #include "moving.h"
 #include "overlap.h"
 #include "readout.h"

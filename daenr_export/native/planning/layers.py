@@ -111,6 +111,11 @@ class Layer:
         return sum(grid_macs(grid, self.source) * self.source.channels * self.target.channels for grid in self.grids)
 
 
+def reads_vectors(layer: Layer) -> bool:
+    """Whether a layer reads whole vectors of channels: all do but the first of a network."""
+    return layer.source.pixel % ALIGNMENT == 0
+
+
 def grid_macs(grid: Grid, source: Storage) -> int:
     """Pairs of an output pixel and a tap that meets the image."""
     counts = [

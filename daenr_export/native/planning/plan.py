@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from daenr_export.native.planning.arena import Life, Place, place_values
 from daenr_export.native.planning.fusing import Fused, fuse
-from daenr_export.native.planning.layers import ALIGNMENT, Layer, Storage, make_layer, padded, storage_of
+from daenr_export.native.planning.layers import ALIGNMENT, Layer, Storage, make_layer, padded, reads_vectors, storage_of
 from daenr_export.native.planning.spread import Spread, make_spread, suits_spread
 from daenr_export.native.reading.operations import (
     Convolution,
@@ -18,6 +19,7 @@ from daenr_export.native.reading.operations import (
     Standardise,
     TransposedConvolution,
 )
+from daenr_export.native.targets import Shorter
 
 GROUP = 8
 """Images that go through the network together where a batch has as many: each weight is then loaded once for all."""
@@ -52,6 +54,8 @@ class Plan:
         direct: whether the steps read the input where the caller has it: pixels, or a layout that is theirs already.
         images: in a group; 1 where a batch never has `GROUP`.
         arena: floats of the arena.
+        shorter: what is multiplied for a value, by its name, where that is shorter than float32 and the instruction set
+            has tiles for it.
     """
 
     network: Network
@@ -61,10 +65,17 @@ class Plan:
     direct: bool
     images: int
     arena: int
+    shorter: Mapping[str, Shorter] = field(default_factory=dict)
 
 
-def make_plan(network: Network, max_batch: int) -> Plan:
-    """Fuse a network, choose the layouts and place its values."""
+def make_plan(network: Network, max_batch: int, shorter: Mapping[str, Shorter] | None = None) -> Plan:
+    """Fuse a network, choose the layouts and place its values.
+
+    Args:
+        network: as read.
+        max_batch: largest batch.
+        shorter: what is multiplied for some of the values that `can_be_shorter`.
+    """
     fused = fuse(network)
     storages = {name: storage_of(shape) for name, shape in network.shapes.items()}
     entry = network.input
@@ -81,7 +92,16 @@ def make_plan(network: Network, max_batch: int) -> Plan:
     places, arena = place_values(
         [_life(network, segments, storages, name) for name in _placed(network, steps, direct)], images
     )
-    return Plan(network, segments, storages, places, direct, images, arena)
+    return Plan(network, segments, storages, places, direct, images, arena, shorter or {})
+
+
+def can_be_shorter(plan: Plan) -> dict[str, int]:
+    """The values that may be computed from shorter numbers, in order, with how many weights each is computed from.
+
+    The first layer, which reads single pixels, the last sums of a decoder, and readouts stay in float32.
+    """
+    steps = [step for segment in plan.segments for step in segment.steps]
+    return {step.output: weights_of(step) for step in steps if isinstance(step, Layer) and reads_vectors(step)}
 
 
 def _step(fused: Fused, network: Network, source: Storage) -> Step:

@@ -92,7 +92,7 @@ def _over_blocks(grid: Grid, layer: Layer, block: _Block, bias: int, text: str) 
     )
 
 
-def _shape(layer: Layer, grid: Grid, block: _Block, taps: tuple[int, int] | None = None, pad: bool = True) -> str:
+def shape_of(layer: Layer, grid: Grid, block: int, taps: tuple[int, int] | None = None, pad: bool = True) -> str:
     """The constants of a convolution as a C literal."""
     source, target = layer.source, layer.target
     taps_y, taps_x = taps or grid.weight.shape[:2]
@@ -104,7 +104,7 @@ def _shape(layer: Layer, grid: Grid, block: _Block, taps: tuple[int, int] | None
         f".pad_y = {pad_y}, .pad_x = {pad_x}, .taps_y = {taps_y}, .taps_x = {taps_x}, "
         f".terms = {grid.weight[..., 0].size}, "
         f".out_row = {target.row * grid.step[0]}, .out_pixel = {target.pixel * grid.step[1]}, "
-        f".block = {block.width}, .kind = {layer.activation.upper()}"
+        f".block = {block}, .kind = {layer.activation.upper()}"
     )
     return f"(convolution){{{values}}}"
 
@@ -123,7 +123,7 @@ def _fixed(layer: Layer, grid: Grid, block: _Block, tile: tiles.Tile, writer: Wr
     lines = []
     for top, left in product(range(0, grid.size[0], tile.rows), range(0, grid.size[1], tile.columns)):
         rows, columns = min(tile.rows, grid.size[0] - top), min(tile.columns, grid.size[1] - left)
-        call = f"fixed_tile({_shape(layer, grid, block)}, {top}, {left}, {rows}, {columns}, {tile.vectors}, "
+        call = f"fixed_tile({shape_of(layer, grid, block.width)}, {top}, {left}, {rows}, {columns}, {tile.vectors}, "
         width = tile.vectors * writer.machine.lanes
         body = f"for (int v = 0; v < {block.width}; v += {width})\n    {call}in, w + v, bias + v, out + v);"
         lines.append(f"{writer.function('tile', PIECE, body)}(in, w, b, to);")
@@ -148,7 +148,7 @@ def _rectangles(layer: Layer, grid: Grid, block: _Block, writer: Writer) -> str:
             count = down * across * vectors // tile.vectors
             ahead, asked = writer.ahead.take(end, count, ASKED) if few_weights else (end, 0)
             body = (
-                f"inner_tiles({_shape(layer, grid, block, taps, pad=False)}, {tap_row}, "
+                f"inner_tiles({shape_of(layer, grid, block.width, taps, pad=False)}, {tap_row}, "
                 f"{down}, {across}, {rows}, {columns}, {tile.vectors}, in, w, bias, out, ahead, {asked});"
             )
             name = writer.function("tiles", f"{PIECE}, const float *ahead", body)
@@ -161,7 +161,7 @@ def _across_images(layer: Layer, grid: Grid, block: _Block, writer: Writer, imag
     """A group of images."""
     tile, vectors = tiles.across_tile(images, block.width // writer.machine.lanes, writer.machine)
     return (
-        f"across_images({_shape(layer, grid, block)},\n"
+        f"across_images({shape_of(layer, grid, block.width)},\n"
         f"    {grid.size[0]}, {grid.size[1]}, {images}, {tile}, {vectors}, {layer.source.image}, "
         f"{layer.target.image}, in, w, b, to);"
     )

@@ -8,7 +8,7 @@ from importlib import resources
 from daenr_export.native.planning.layers import padded
 from daenr_export.native.planning.plan import make_plan
 from daenr_export.native.reading.operations import Network
-from daenr_export.native.targets import InstructionSet
+from daenr_export.native.targets import InstructionSet, Shorter
 from daenr_export.native.writing.header import Description, make_golden, write_header
 from daenr_export.native.writing.packing import Constants
 from daenr_export.native.writing.run import write_run
@@ -16,8 +16,8 @@ from daenr_export.native.writing.writer import Writer
 from daenr_export.specs import Array
 
 KERNELS = (
-    "daenr_native.h", "vectors.h", "activations.h", "convolution.h", "winograd.h", "overlap.h", "readout.h",
-    "moving.h", "run.h", "library.c",
+    "daenr_native.h", "vectors.h", "activations.h", "convolution.h", "matrix.h", "winograd.h", "overlap.h",
+    "readout.h", "moving.h", "run.h", "library.c",
 )  # fmt: skip
 """The C that is the same for every graph; package data in `c/`."""
 
@@ -28,6 +28,7 @@ def write_library(
     machines: Sequence[InstructionSet],
     golden_input: Array,
     golden_outputs: Mapping[str, Array],
+    shorter: Mapping[str, Shorter] | None = None,
 ) -> dict[str, bytes]:
     """The files by name; the same arguments give the same bytes.
 
@@ -37,8 +38,9 @@ def write_library(
         machines: instruction sets to write code for.
         golden_input: images of the self-test, `(n, *input)`.
         golden_outputs: their answers, by name.
+        shorter: what is multiplied for some values, by their names (see `planning.plan`).
     """
-    plan, constants = make_plan(network, about.max_batch), Constants()
+    plan, constants = make_plan(network, about.max_batch, shorter), Constants()
     texts, scratch = {}, 0
     for machine in machines:
         texts[f"run_{machine.name}.c"], needed = write_run(plan, Writer(machine, constants))

@@ -10,11 +10,16 @@ import numpy as np
 from daenr_export.native.planning.layers import Layer
 from daenr_export.native.planning.plan import Plan, Segment, Step, result_of, source_of, weights_of
 from daenr_export.native.planning.spread import Spread
+from daenr_export.native.targets import InstructionSet, Shorter
 from daenr_export.native.writing.convolution import write_convolution
+from daenr_export.native.writing.matrix import write_matrix
 from daenr_export.native.writing.others import write_other
 from daenr_export.native.writing.spread import write_spread
 from daenr_export.native.writing.writer import StepCode, Writer
 from daenr_export.specs import TensorSpec
+
+PER_FLOAT = {None: 1, "bf16": 2, "int8": 4}
+"""Weights that take the space of one float32."""
 
 C_TYPES = {"float32": "float", "uint8": "uint8_t", "int64": "int64_t"}
 
@@ -22,7 +27,7 @@ C_TYPES = {"float32": "float", "uint8": "uint8_t", "int64": "int64_t"}
 def write_run(plan: Plan, writer: Writer) -> tuple[str, int]:
     """The text of the file, and the floats of scratch that it needs."""
     steps = [(step, segment.together) for segment in plan.segments for step in segment.steps]
-    sizes = [weights_of(step) for step, _ in steps]
+    sizes = [weights_of(step) // PER_FLOAT[_numbers(step, plan, writer)] for step, _ in steps]
     codes: dict[str, StepCode] = {}
     for index, (step, together) in enumerate(steps):
         writer.ahead.to_come = sum(sizes[index + 1 :])
@@ -36,12 +41,14 @@ def write_run(plan: Plan, writer: Writer) -> tuple[str, int]:
     ]
     if plan.images > 1:
         parts.append(_images("some_images", plan, codes, plan.images))
-    parts.append(_entry_point(f"daenr_run_{writer.machine.name}", plan.images))
+    parts.append(_entry_point(writer.machine, plan.images))
     return "\n".join(parts), max((code.scratch for code in codes.values()), default=0)
 
 
-def _entry_point(name: str, images: int) -> str:
+def _entry_point(machine: InstructionSet, images: int) -> str:
     """The loop over a batch: groups while there are whole ones, then image by image."""
+    name = f"daenr_run_{machine.name}"
+    begin, end = ("    begin_tiles();\n", "    end_tiles();\n") if machine.tiles else ("", "")
     parameters = "void *state, int64_t batch, const void *input, void *const *outputs"
     groups = (
         f"    for (; image + {images} <= (size_t)batch; image += {images})\n"
@@ -51,16 +58,26 @@ def _entry_point(name: str, images: int) -> str:
         f"void {name}({parameters});\n"
         f"void {name}({parameters})\n{{\n"
         f"    size_t image = 0;\n"
+        f"{begin}"
         f"{groups if images > 1 else ''}"
         f"    for (; image < (size_t)batch; image++)\n"
-        f"        one_image(state, input, outputs, image);\n}}\n"
+        f"        one_image(state, input, outputs, image);\n"
+        f"{end}}}\n"
     )
 
 
 def _write_step(step: Step, plan: Plan, writer: Writer, images: int) -> StepCode:
+    numbers = _numbers(step, plan, writer)
+    if isinstance(step, Layer) and numbers:
+        return write_matrix(step, writer, images, numbers)
     if isinstance(step, Layer):
         return write_convolution(step, writer, images)
     return write_spread(step, writer) if isinstance(step, Spread) else write_other(step, plan, writer)
+
+
+def _numbers(step: Step, plan: Plan, writer: Writer) -> Shorter | None:
+    """What a step multiplies, where that is shorter than float32."""
+    return plan.shorter.get(result_of(step)) if writer.machine.tiles else None
 
 
 def _images(name: str, plan: Plan, codes: Mapping[str, StepCode], images: int) -> str:

@@ -26,10 +26,11 @@ from daenr_bench.result import Accuracy, BundleId, ClockUse, Entrant, Overhead, 
 from daenr_bench.result_files import Report
 from daenr_bench.scenarios.pacing import Pace, blocks_of, figures_of
 from daenr_bench.scenarios.schedule import Frames
-from daenr_bench.standard import RecordingId, Standard
+from daenr_bench.standard import Standard
 from daenr_bench.statistics.percentiles import BOUND_DEFINITION, DEFINITION
 from daenr_bench.statistics.summaries import block_of, latency_of, spread_of
 from daenr_export.verification.margins import own_margins
+from daenr_export.verification.recorded import RecordingId
 from daenr_export.verification.science import Finding
 
 Arrays = dict[str, NDArray[np.int64]]

@@ -1,4 +1,4 @@
-"""Recorded responses to a bundle's golden images, found in the recording that the model was fitted to."""
+"""Recorded responses to golden images, found in the recording that the model was fitted to."""
 
 from __future__ import annotations
 
@@ -7,14 +7,30 @@ from pathlib import Path
 
 import numpy as np
 
-from daenr_bench.standard import RecordingId
 from daenr_common.errors import RecordingError
-from daenr_export.bundle import Manifest
+from daenr_export.bundle import RecordingEntry
 from daenr_export.specs import Array
 from daenr_train.data import Recording, open_recording
 
 _ROUNDING = 1e-5
 """By how much a golden image may differ from the recording's: a recording may be resampled when it is read."""
+
+
+@dataclass(frozen=True)
+class RecordingId:
+    """The recording whose responses to the golden images were given.
+
+    Attributes:
+        region: its name.
+        fingerprint: of its content.
+        is_the_models: whether it is, number by number, the one that the model was fitted to.
+        repeats: of each image, at most.
+    """
+
+    region: str
+    fingerprint: str
+    is_the_models: bool
+    repeats: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,23 +41,30 @@ class Recorded:
     identity: RecordingId
 
 
-def recorded_responses(path: Path, region: str | None, manifest: Manifest, images: Array) -> Recorded:
+def recorded_responses(
+    path: Path,
+    region: str | None,
+    fitted: RecordingEntry,
+    neuron_ids: tuple[str, ...],
+    images: Array,
+    rounded_by: float = 0.0,
+) -> Recorded:
     """The responses to golden images.
 
     Args:
         path: a recording of any layout.
         region: which of its regions; None for the one that the model was fitted to.
-        manifest: of the bundle.
-        images: `(N, 1, 32, 32)` in [-1, 1], as the bundle has them.
+        fitted: the recording that the model was fitted to.
+        neuron_ids: of the model.
+        images: `(N, 1, 32, 32)` in [-1, 1].
+        rounded_by: how far the images are from the recording's at most, such as half a pixel of uint8.
 
     Raises:
         RecordingError: the recording cannot be read, has other neurons, or was shown other images.
     """
-    fitted = manifest.checkpoint.recording
     recording = open_recording(path, region or fitted.region)
-    _require_neurons(path, recording, manifest)
-    half_a_pixel = manifest.preprocessing.scale / 2 if manifest.preprocessing.input_dtype == "uint8" else 0.0
-    rows = [_row(image, recording.test_images, half_a_pixel + _ROUNDING) for image in images]
+    _require_neurons(path, recording, fitted, neuron_ids)
+    rows = [_row(image, recording.test_images, rounded_by + _ROUNDING) for image in images]
     found = [row for row in rows if row is not None]
     if len(found) < len(images):
         raise RecordingError(
@@ -54,16 +77,15 @@ def recorded_responses(path: Path, region: str | None, manifest: Manifest, image
     return Recorded(recording.test_responses[:, found].astype(np.float64), identity)
 
 
-def _require_neurons(path: Path, recording: Recording, manifest: Manifest) -> None:
-    if recording.neuron_ids == manifest.neuron_ids:
+def _require_neurons(path: Path, recording: Recording, fitted: RecordingEntry, neuron_ids: tuple[str, ...]) -> None:
+    if recording.neuron_ids == neuron_ids:
         return
     problem = f"has {recording.n_neurons} neurons in {recording.region} that are not the bundle's"
-    if not manifest.neuron_ids:
+    if not neuron_ids:
         raise RecordingError(path, "holds responses, and the bundle's model predicts none", "leave --data out")
-    fitted = manifest.checkpoint.recording
     raise RecordingError(
         path,
-        f"{problem} {len(manifest.neuron_ids)}",
+        f"{problem} {len(neuron_ids)}",
         f"give the recording that the model was fitted to ({fitted.region}, from {fitted.source})",
     )
 

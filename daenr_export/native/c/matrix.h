@@ -1,0 +1,243 @@
+/* Convolutions as products of matrices of shorter numbers, on the tiles of Intel AMX: bfloat16, whose sums are float32,
+   or int8, whose sums are int32.
+
+   The left matrix has a row for each output pixel, of all images of a group: what its taps see, tap after tap, and zeros
+   where a tap lies outside of the input. The right matrix has a column for each output channel. A tile is 16 rows of 64
+   bytes: of the left matrix 16 rows by 32 or 64 terms, of the right one 32 or 64 terms by 16 columns, its terms by twos
+   or fours, so that those that are multiplied into one sum lie in one word.
+
+   As int8, a column of weights is scaled by its largest one, and the input by its largest absolute value in each image.
+   Nothing saturates, and an image gets the same bits beside any others. */
+#ifndef DAENR_MATRIX_H
+#define DAENR_MATRIX_H
+
+#include "convolution.h"
+
+#ifdef __AMX_INT8__
+#include <immintrin.h>
+
+typedef enum { BF16, INT8 } shorter;
+
+typedef struct {
+    shorter numbers;
+    int height, width; /* of the grid of output pixels */
+    int images;
+    int from_image, to_image; /* floats from one image to the next, of input and output */
+    int bytes;                /* of a row of the left matrix, and of a column of the right one: whole tiles */
+} matrices;
+
+enum { TILE = 16, TILE_BYTES = 1024, ROW_OF_TILE = 64, ROWS = 2 * TILE, MOST_IMAGES = 8 };
+
+/* All eight tiles as large as they can be. */
+ALWAYS void begin_tiles(void)
+{
+    struct {
+        uint8_t palette, start_row, reserved[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } shape = {.palette = 1};
+    for (int i = 0; i < 8; i++) {
+        shape.bytes[i] = ROW_OF_TILE;
+        shape.rows[i] = TILE;
+    }
+    _tile_loadconfig(&shape);
+}
+
+/* So that a switch to another thread need not save them. */
+ALWAYS void end_tiles(void) { _tile_release(); }
+
+/* The largest absolute value; NaN where one is NaN or infinite. */
+ALWAYS float largest(int count, const float *in)
+{
+    vec most = {0}, nan = {0};
+    ROLLED for (int i = 0; i < count; i += LANES) {
+        const vec x = load(in + i), magnitude = (vec)((bits)x & 0x7fffffff);
+        most = choose(magnitude > most, magnitude, most);
+        nan += x * 0.0f;
+    }
+    float lanes[LANES], found = 0;
+    __builtin_memcpy(lanes, &most, sizeof lanes);
+    for (int i = 0; i < LANES; i++)
+        found = lanes[i] > found ? lanes[i] : found;
+    return found + sum_of_lanes(nan);
+}
+
+/* An image in shorter numbers, and what these are multiples of. */
+ALWAYS float shorten(shorter numbers, int count, const float *in, unsigned char *out)
+{
+    if (numbers == BF16) {
+        ROLLED for (int i = 0; i < count; i += LANES)
+            *(__m256bh *)(out + 2 * i) = _mm512_cvtneps_pbh(*(const __m512 *)(in + i));
+        return 1;
+    }
+    const float most = largest(count, in), by = most > 1e-30f ? 127 / most : 0;
+    ROLLED for (int i = 0; i < count; i += LANES)
+        *(__m128i *)(out + i) = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32((__m512)(load(in + i) * by)));
+    return most / 127;
+}
+
+ALWAYS void copy(int bytes, const unsigned char *from, unsigned char *to)
+{
+    int i = 0;
+    ROLLED for (; i + 64 <= bytes; i += 64)
+        _mm512_storeu_si512(to + i, _mm512_loadu_si512(from + i));
+    ROLLED for (; i < bytes; i += 16)
+        *(__m128i *)(to + i) = *(const __m128i *)(from + i);
+}
+
+ALWAYS void blank(int bytes, unsigned char *to)
+{
+    ROLLED for (int i = 0; i < bytes; i += 16)
+        *(__m128i *)(to + i) = _mm_setzero_si128();
+}
+
+/* Row `m` of the left matrix. */
+ALWAYS void see(convolution c, matrices a, const unsigned char *in, int m, unsigned char *row)
+{
+    const int size = a.numbers == BF16 ? 2 : 1, seen = c.in_pixel * size;
+    const int pixel = m % (a.height * a.width), y = pixel / a.width * c.stride_y - c.pad_y;
+    const int x = pixel % a.width * c.stride_x - c.pad_x;
+    const unsigned char *from = in + (size_t)(m / (a.height * a.width)) * c.in_height * c.in_row * size;
+    ROLLED for (int j = 0; j < c.taps_y; j++)
+        ROLLED for (int i = 0; i < c.taps_x; i++, row += seen)
+            if (y + j >= 0 && y + j < c.in_height && x + i >= 0 && x + i < c.in_width)
+                copy(seen, from + ((y + j) * c.in_row + (x + i) * c.in_pixel) * size, row);
+            else
+                blank(seen, row);
+    blank(a.bytes - c.taps_y * c.taps_x * seen, row);
+}
+
+#define MULTIPLY(sums, left, right)                                                                                   \
+    do {                                                                                                              \
+        if (numbers == BF16)                                                                                          \
+            _tile_dpbf16ps(sums, left, right);                                                                        \
+        else                                                                                                          \
+            _tile_dpbssd(sums, left, right);                                                                          \
+    } while (0)
+
+/* sums = left · right for `down` by `across` tiles: one by one, two or four, or two by one or two. */
+ALWAYS void multiply(shorter numbers, int down, int across, int bytes, const unsigned char *left,
+                     const unsigned char *right, float *sums)
+{
+    const size_t next = (size_t)bytes * TILE;
+    _tile_zero(0), _tile_zero(1), _tile_zero(2), _tile_zero(3);
+    ROLLED for (int k = 0; k < bytes; k += ROW_OF_TILE, right += TILE_BYTES) {
+        _tile_loadd(4, left + k, bytes);
+        if (down > 1)
+            _tile_loadd(5, left + next + k, bytes);
+        _tile_loadd(6, right, ROW_OF_TILE);
+        MULTIPLY(0, 4, 6);
+        if (down > 1)
+            MULTIPLY(2, 5, 6);
+        if (across > 1) {
+            _tile_loadd(7, right + next, ROW_OF_TILE);
+            MULTIPLY(1, 4, 7);
+            if (down > 1)
+                MULTIPLY(3, 5, 7);
+        }
+        if (across > 2) {
+            _tile_loadd(6, right + 2 * next, ROW_OF_TILE);
+            MULTIPLY(2, 4, 6);
+            _tile_loadd(7, right + 3 * next, ROW_OF_TILE);
+            MULTIPLY(3, 4, 7);
+        }
+    }
+    const size_t row = 4 * TILE * across;
+    _tile_stored(0, sums, row);
+    if (across > 1)
+        _tile_stored(1, sums + TILE, row);
+    if (across > 2) {
+        _tile_stored(2, sums + 2 * TILE, row);
+        _tile_stored(3, sums + 3 * TILE, row);
+    } else if (down > 1) {
+        _tile_stored(2, sums + TILE * TILE * across, row);
+        if (across > 1)
+            _tile_stored(3, sums + TILE * TILE * across + TILE, row);
+    }
+}
+#undef MULTIPLY
+
+#define PRODUCT(numbers, down, across)                                                                                \
+    STEP void numbers##_##down##_##across(int bytes, const unsigned char *left, const unsigned char *right,           \
+                                          float *sums)                                                                \
+    {                                                                                                                 \
+        multiply(numbers, down, across, bytes, left, right, sums);                                                    \
+    }                                                                                                                 \
+    typedef int used_##numbers##_##down##_##across
+#define PRODUCTS(numbers)                                                                                             \
+    PRODUCT(numbers, 1, 1);                                                                                           \
+    PRODUCT(numbers, 1, 2);                                                                                           \
+    PRODUCT(numbers, 1, 4);                                                                                           \
+    PRODUCT(numbers, 2, 1);                                                                                           \
+    PRODUCT(numbers, 2, 2)
+PRODUCTS(BF16);
+PRODUCTS(INT8);
+#undef PRODUCTS
+#undef PRODUCT
+
+ALWAYS void product(shorter numbers, int down, int across, int bytes, const unsigned char *left,
+                    const unsigned char *right, float *sums)
+{
+    if (numbers == BF16 && down == 1)
+        (across == 1 ? BF16_1_1 : across == 2 ? BF16_1_2 : BF16_1_4)(bytes, left, right, sums);
+    else if (numbers == BF16)
+        (across == 1 ? BF16_2_1 : BF16_2_2)(bytes, left, right, sums);
+    else if (down == 1)
+        (across == 1 ? INT8_1_1 : across == 2 ? INT8_1_2 : INT8_1_4)(bytes, left, right, sums);
+    else
+        (across == 1 ? INT8_2_1 : INT8_2_2)(bytes, left, right, sums);
+}
+
+/* Give `rows` output pixels, from number `first` on, `columns` of their channels.
+
+   unit   what the input of each image is in multiples of
+   units  the same of each column of weights */
+ALWAYS void give(convolution c, matrices a, int first, int rows, int columns, const float *sums, const float *unit,
+                 const float *units, const float *bias, float *out)
+{
+    ROLLED for (int r = 0; r < rows; r++) {
+        const int m = first + r, image = m / (a.height * a.width), pixel = m % (a.height * a.width);
+        float *to = out + (size_t)image * a.to_image + pixel / a.width * c.out_row + pixel % a.width * c.out_pixel;
+        ROLLED for (int n = 0; n < columns; n += LANES) {
+            vec sum = load(sums + r * columns + n);
+            if (a.numbers == INT8)
+                sum = __builtin_convertvector((bits)sum, vec) * (load(units + n) * unit[image]);
+            store(to + n, activate(c.kind, sum + load(bias + n)));
+        }
+    }
+}
+
+/* A layer, 32 output pixels at a time, each through all weights.
+
+   c.block  output channels
+   scratch  for the images in shorter numbers, and behind them 32 rows of the left matrix */
+ALWAYS void matrix_layer(convolution c, matrices a, const float *in, const float *weights, const float *units,
+                         const float *bias, float *out, float *scratch)
+{
+    const int floats = c.in_height * c.in_row, count = a.images * a.height * a.width;
+    unsigned char *shortened = (unsigned char *)scratch, *left = shortened;
+    _Alignas(64) float sums[ROWS * ROWS];
+    float unit[MOST_IMAGES];
+    for (int image = 0; image < a.images; image++, left += floats * (a.numbers == BF16 ? 2 : 1))
+        unit[image] = shorten(a.numbers, floats, in + (size_t)image * a.from_image, left);
+    left += -(uintptr_t)left % 64;
+    ROLLED for (int first = 0; first < count; first += ROWS) {
+        const int rows = smaller(ROWS, count - first), down = rows > TILE ? 2 : 1;
+        ROLLED for (int r = 0; r < rows; r++)
+            see(c, a, shortened, first + r, left + (size_t)r * a.bytes);
+        int across = 0;
+        ROLLED for (int n = 0; n < c.block; n += across * TILE) {
+            const int tiles = (c.block - n) / TILE;
+            across = down == 1 && tiles >= 4 ? 4 : tiles >= 2 ? 2 : 1;
+            product(a.numbers, down, across, a.bytes, left, (const unsigned char *)weights + (size_t)n * a.bytes, sums);
+            give(c, a, first, rows, across * TILE, sums, unit, units + n, bias + n, out + n);
+        }
+    }
+}
+
+#else
+ALWAYS void begin_tiles(void) {}
+ALWAYS void end_tiles(void) {}
+#endif
+
+#endif

@@ -1,0 +1,91 @@
+"""The C of a convolution as products of matrices of shorter numbers, for instruction sets that have tiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from daenr_export.native.planning.layers import Grid, Layer
+from daenr_export.native.targets import Shorter
+from daenr_export.native.writing.convolution import shape_of
+from daenr_export.native.writing.writer import StepCode, Writer
+from daenr_export.specs import Array
+
+TILE_BYTES, COLUMNS, ROWS = 64, 16, 32
+"""Of a row and the columns of a tile; and rows of the left matrix that are made at a time (`matrix.h`)."""
+
+IN_OUT = "const float *restrict in, float *restrict out, float *restrict scratch"
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """Where the right matrix of a grid lies, and what each of its columns is in multiples of."""
+
+    matrix: int
+    units: int
+    bytes: int
+
+
+def write_matrix(layer: Layer, writer: Writer, images: int, numbers: Shorter) -> StepCode:
+    """The functions of a layer.
+
+    Args:
+        layer: one that `reads_vectors`.
+        writer: of an instruction set with tiles.
+        images: that a group takes at once; 1 where it takes them one by one.
+        numbers: that are multiplied.
+    """
+    bias = writer.constants.add(layer.bias)
+    weights = [_pack(grid, layer, numbers, writer) for grid in layer.grids]
+    one = _function(layer, writer, weights, bias, 1, numbers)
+    group = _function(layer, writer, weights, bias, images, numbers) if images > 1 else None
+    shortened = images * layer.source.floats * _size(numbers) + TILE_BYTES
+    return StepCode(one, group, scratch=(shortened + ROWS * max(w.bytes for w in weights)) // 4)
+
+
+def _function(layer: Layer, writer: Writer, weights: list[_Weights], bias: int, images: int, numbers: Shorter) -> str:
+    lines = []
+    for grid, at in zip(layer.grids, weights, strict=True):
+        origin = grid.origin[0] * layer.target.row + grid.origin[1] * layer.target.pixel
+        sizes = (
+            f"(matrices){{.numbers = {numbers.upper()}, .height = {grid.size[0]}, .width = {grid.size[1]}, "
+            f".images = {images}, .from_image = {layer.source.image}, .to_image = {layer.target.image}, "
+            f".bytes = {at.bytes}}}"
+        )
+        lines.append(
+            f"matrix_layer({shape_of(layer, grid, grid.weight.shape[-1])},\n    {sizes},\n"
+            f"    in, weights_at({at.matrix}), weights_at({at.units}), weights_at({bias}), out + {origin}, scratch);"
+        )
+    title = f"{layer.title}, {numbers}{f', {images} images' if images > 1 else ''}"
+    return writer.function("matrix", IN_OUT, "\n".join(lines), title)
+
+
+def _size(numbers: Shorter) -> int:
+    return 2 if numbers == "bf16" else 1
+
+
+def _pack(grid: Grid, layer: Layer, numbers: Shorter, writer: Writer) -> _Weights:
+    """Keep the weights as `[16 columns][tile][terms by twos or fours][column][term]`, and each column's unit."""
+    channels, outputs = grid.weight.shape[2:]
+    pixel = layer.source.pixel
+    matrix = np.pad(grid.weight, ((0, 0), (0, 0), (0, pixel - channels), (0, 0))).reshape(-1, outputs)
+    units = np.abs(matrix).max(0, initial=0) / 127 if numbers == "int8" else np.ones(outputs)
+    together = 4 // _size(numbers)
+    terms = TILE_BYTES // _size(numbers)
+    matrix = np.pad(matrix, ((0, -len(matrix) % terms), (0, 0)))
+    short = to_bf16(matrix) if numbers == "bf16" else to_int8(matrix, units)
+    tiles = short.reshape(-1, COLUMNS, together, outputs // COLUMNS, COLUMNS).transpose(3, 0, 1, 4, 2)
+    packed = writer.constants.add(np.ascontiguousarray(tiles).view(np.uint32))
+    return _Weights(packed, writer.constants.add(units.astype(np.float32)), len(matrix) * _size(numbers))
+
+
+def to_bf16(array: Array) -> Array:
+    """The upper halves of float32 numbers, rounded to the nearest and to even, as uint16."""
+    bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
+    return ((bits + (0x7FFF + (bits >> 16 & 1))) >> 16).astype(np.uint16)
+
+
+def to_int8(array: Array, units: Array) -> Array:
+    """Multiples of each column's unit, rounded to the nearest."""
+    return np.rint(array / np.where(units > 0, units, 1)).astype(np.int8)

@@ -1,0 +1,233 @@
+"""bf16 and int8 under contract: what is accepted, what falls back and why, and what a bundle says of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from model_factory import images, random_model, write_checkpoint
+from native_library import has_tiles
+
+import daenr_export
+from daenr_common.errors import ExportError, RecordingError
+from daenr_common.verdict import Verdict
+from daenr_export.bundle.golden import Golden
+from daenr_export.cli import main
+from daenr_export.exporting import shortening
+from daenr_export.exporting.options import Options
+from daenr_export.exporting.shortening import Contract, shorten
+from daenr_export.graphs.make import make_graphs
+from daenr_export.graphs.reference import make_golden
+from daenr_export.native.targets import find_target, native_target
+from daenr_export.specs import BatchRange, GraphSpec
+from daenr_export.verification.margins import own_margins
+from daenr_export.verification.science import HeldOut
+from daenr_train.data import Recording, write_npz
+
+pytest.importorskip("ziglang")
+pytestmark = pytest.mark.slow
+
+needs_tiles = pytest.mark.skipif("not __import__('native_library').has_tiles()", reason="no tiles (Intel AMX) here")
+IMAGES = 24
+
+
+class Case:
+    """A graph of a random model, and a contract that tests make stricter."""
+
+    def __init__(self, model: str, graph: str) -> None:
+        made = random_model(model)
+        self.graph = make_graphs(made)[graph]
+        self.spec = GraphSpec(graph, self.graph.input, self.graph.outputs, BatchRange(1, 1, 16))
+        self.golden = Golden(make_golden(made, images(IMAGES)))
+        self.neurons = tuple(f"unit-{index}" for index in range(made.spec.n_neurons))
+
+    def shorten(self, precision, folder, **margins):
+        held_out = HeldOut(self.golden.images, self.neurons)
+        contract = Contract(self.golden, held_out, replace(own_margins(), **margins))
+        return shorten(self.graph, self.spec, precision, contract, folder)
+
+
+@pytest.fixture(scope="module")
+def responses():
+    return Case("cnn-fr2", "responses")
+
+
+def worst_correlation(shortened) -> float:
+    return float(
+        re.search(r"correlation with the reference of neuron unit-\d+ is ([\d.]+),", *shortened.contract[:1])[1]
+    )
+
+
+@needs_tiles
+def test_a_layer_falls_back_as_far_as_the_contract_wants(responses, tmp_path):
+    int8 = responses.shorten("int8", tmp_path, correlation_with_reference=0.5)
+    bf16 = responses.shorten("bf16", tmp_path, correlation_with_reference=0.5)
+    assert (int8.precision, bf16.precision) == ("int8", "bf16")
+    assert not int8.fallbacks
+    assert 0.5 < worst_correlation(int8) < worst_correlation(bf16)
+    between = (worst_correlation(int8) + worst_correlation(bf16)) / 2
+    fallen = responses.shorten("int8", tmp_path, correlation_with_reference=between)
+    assert fallen.layers == bf16.layers
+    assert fallen.contract[0].startswith("responses: correlation with the reference of neuron unit-")
+    (sentence,) = fallen.fallbacks
+    assert re.match(
+        r"features from int8 to bf16: responses: correlation with the reference of neuron unit-\d+ is 0", sentence
+    )
+    none_left = responses.shorten("int8", tmp_path, correlation_with_reference=1.0)
+    assert none_left.precision == "fp32"
+    assert set(none_left.layers.values()) == {"fp32"}
+    assert len(none_left.fallbacks) == 2
+
+
+@needs_tiles
+def test_the_layer_with_the_fewest_weights_is_given_up_first(tmp_path):
+    case = Case("cae-fr2", "reconstruction")
+    tried = []
+    search = shortening._Search(
+        case.graph, case.spec, Contract(case.golden, HeldOut(case.golden.images), own_margins()), tmp_path
+    )
+
+    def broken_until_three_are_longer(layers):
+        tried.append(dict(layers))
+        return [], [] if len(tried) > 3 else ["broken"]
+
+    search._try = broken_until_three_are_longer
+    found = search.longest_needed("int8")
+    by_weights = sorted(search._weights, key=lambda name: search._weights[name])
+    assert found.layers == {name: "bf16" if name in by_weights[:3] else "int8" for name in search._weights}
+    assert [sentence.split()[0] for sentence in found.fallbacks] == by_weights[:3]
+    assert found.precision == "int8"
+
+
+@needs_tiles
+def test_auto_takes_what_answers_fastest(responses, tmp_path, monkeypatch):
+    times = {"int8": 3.0, "bf16": 2.0, "fp32": 4.0}
+    opened = []
+    original = shortening._Search._open
+
+    def noting(self, layers):
+        session = original(self, layers)
+        opened.append((session, shortening._shortest(layers)))
+        return session
+
+    monkeypatch.setattr(shortening._Search, "_open", noting)
+    monkeypatch.setattr(shortening, "_time", lambda session, image: times[dict(opened)[session]])
+    assert responses.shorten("auto", tmp_path, correlation_with_reference=0.5).precision == "bf16"
+    times["fp32"] = 1.0
+    assert responses.shorten("auto", tmp_path, correlation_with_reference=0.5).precision == "fp32"
+
+
+def recording_of(model_path, path, **changes):
+    """A recording in which a checkpoint's images were shown to its neurons."""
+    from daenr_train.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(model_path)
+    rng, shown = np.random.default_rng(0), checkpoint.example_images
+    count = len(checkpoint.neuron_ids)
+    fields = {
+        "images": images(6, seed=9),
+        "responses": rng.gamma(1, 1, (6, count)).astype(np.float32),
+        "test_images": shown,
+        "test_responses": rng.gamma(1, 1, (4, len(shown), count)).astype(np.float32),
+        "neuron_ids": checkpoint.neuron_ids,
+        "region": "region1",
+    }
+    return write_npz(Recording(**(fields | changes)), path)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    if not has_tiles():
+        pytest.skip("no tiles (Intel AMX) here")
+    folder = tmp_path_factory.mktemp("shorter")
+    checkpoint = write_checkpoint(folder / "cnn_fr2.pt", "cnn-fr2", n_images=IMAGES)
+    data = recording_of(checkpoint, folder / "recording.npz")
+    return daenr_export.export(checkpoint, native=True, precision="int8", data=data)
+
+
+def test_a_bundle_says_what_each_layer_multiplies_and_what_that_cost(made):
+    assert made.verification.verdict is Verdict.PASS
+    entries = {entry.graph: entry for entry in made.manifest.natives}
+    assert {entry.precision_requested for entry in entries.values()} == {"int8"}
+    found = entries["responses"]
+    assert found.precision_actual in ("int8", "bf16")
+    assert set(found.layers) == {"features"}
+    assert found.instruction_sets[0] == "amx"
+    assert found.file == f"native/{native_target()}/responses.{found.precision_actual}.so"
+    assert [sentence.split(" of neuron")[0] for sentence in found.contract] == [
+        "responses: correlation with the reference",
+        "responses: loss of correlation with the recorded responses",
+    ]
+    assert entries["readout"].precision_actual == "fp32"
+    assert not entries["readout"].layers
+
+
+def test_it_answers_in_what_it_says(made):
+    with daenr_export.load(made.bundle) as model, daenr_export.load(made.bundle, backend="onnxruntime") as exact:
+        image = model.golden["image"]
+        assert model.backend == "native"
+        difference = (
+            np.abs(model.responses(image) - exact.responses(image)).max() / np.abs(exact.responses(image)).max()
+        )
+        assert 1e-5 < difference < 0.1
+        runs = {(run.graph, run.precision) for run in made.verification.runs if run.backend == "native"}
+        precision = next(entry.precision_actual for entry in made.manifest.natives if entry.graph == "responses")
+        assert {("responses", precision), ("readout", "fp32")} <= runs
+
+
+@needs_tiles
+def test_a_recording_of_other_neurons_is_refused_and_nothing_is_written(tmp_path):
+    checkpoint = write_checkpoint(tmp_path / "cnn_fr2.pt", "cnn-fr2")
+    data = recording_of(checkpoint, tmp_path / "other.npz", neuron_ids=tuple(f"other-{i}" for i in range(11)))
+    with pytest.raises(RecordingError, match=r"other\.npz: has 11 neurons in region1 that are not the bundle's 11"):
+        daenr_export.export(checkpoint, native=True, precision="bf16", data=data)
+    assert not (tmp_path / "cnn_fr2.daenr").exists()
+
+
+def test_a_processor_without_tiles_is_told_so(responses, tmp_path, monkeypatch):
+    """As if AMX were not there: what is compiled for it alone then has no instruction set."""
+    if not find_target(native_target()).shorter:
+        pytest.skip("this kind of machine has no tiles")
+    if has_tiles():
+        monkeypatch.setattr(shortening, "AMX", replace(shortening.AMX, name="avx2"))
+        monkeypatch.setattr(shortening.NativeBackend, "open", _refuse)
+    with pytest.raises(
+        ExportError, match=r"is accepted only after it was tried, .*; export on a processor with Intel AMX"
+    ):
+        responses.shorten("int8", tmp_path)
+
+
+def _refuse(self, graph):
+    from daenr_common.errors import BackendUnavailableError
+
+    raise BackendUnavailableError("native library", "has code for none of this processor's", "choose another backend")
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8", "auto"])
+def test_options_that_make_no_sense_are_refused(precision):
+    with pytest.raises(ExportError, match=f"--precision {precision}: is what compiled C computes in, .*; add --native"):
+        Options(precision=precision)
+    with pytest.raises(ExportError, match=f"--precision {precision}: .* engines do not; leave out --trt"):
+        Options(precision=precision, trt=True, targets=("x86_64-linux",))
+    with pytest.raises(
+        ExportError, match=f"--precision {precision}: is not computed in by compiled C for aarch64-linux"
+    ):
+        Options(precision=precision, targets=("aarch64-linux",))
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        (["--data", "x.npz"], "--data: is what shorter numbers are held against, and none are; add --precision auto"),
+        (
+            ["--native", "--precision", "int8", "--target", "x86_64-linux", "--region", "1"],
+            "--region 1: is given without a recording; add --data",
+        ),
+    ],
+)
+def test_the_command_says_it_in_a_line(shared_checkpoint, tmp_path, more, problem):
+    result = CliRunner().invoke(main, ["--checkpoint", str(shared_checkpoint), "--output", str(tmp_path / "b"), *more])
+    assert (result.exit_code, result.stderr) == (2, f"daenr-export: {problem}\n")
