@@ -150,7 +150,7 @@ class _Opener:
 
     def open(self, backend: Backend, name: str) -> Cell:
         manifest = self._bundle.manifest
-        graph = Witness(self._bundle.graph(name), manifest.compiled_precision(name))
+        graph = Witness(self._bundle.graph(name), manifest)
         spec = graph.spec
         if not spec.batch.min <= BATCH <= spec.batch.max:
             problem = f"takes batches of {spec.batch.min} to {spec.batch.max}, and single images are timed"

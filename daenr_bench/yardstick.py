@@ -14,6 +14,7 @@ from daenr_export.specs import Array, GraphSpec
 from daenr_export.verification.margins import Margins, own_margins, read_margins
 from daenr_export.verification.recorded import Recorded, RecordingId, recorded_responses
 from daenr_export.verification.science import HeldOut
+from daenr_train.data import open_recording
 
 GOLDEN = "golden file"
 SAVED = "saved run"
@@ -122,4 +123,5 @@ def recorded_of(manifest: Manifest, path: Path, region: str | None, images: Arra
     """
     preprocessing, fitted = manifest.preprocessing, manifest.checkpoint.recording
     half_a_pixel = preprocessing.scale / 2 if preprocessing.input_dtype == "uint8" else 0.0
-    return recorded_responses(path, region, fitted, manifest.neuron_ids, images, half_a_pixel)
+    recording = open_recording(path, region or fitted.region)
+    return recorded_responses(path, recording, fitted, manifest.neuron_ids, images, half_a_pixel)

@@ -74,9 +74,9 @@ Exit codes: 0 pass, 1 fail, 2 unusable input, 3 nothing could be run here.
     type=click.Choice(options.PRECISIONS),
     default="fp32",
     show_default=True,
-    help="What engines compute in. tf32 needs --trt; fp16 also adds a typed float16 variant of each graph. "
-    "bf16, int8 and auto, the fastest, are for --native, on processors with Intel AMX: for as many layers as the "
-    "margins of the science allow.",
+    help="What engines and compiled C compute in. tf32 is for --trt. fp16 and int8 add a typed variant of each graph, "
+    "from which engines are built. With --native, bf16, int8 and auto, the fastest, are for processors with Intel AMX. "
+    "int8 and bf16: for as many layers as the margins of the science allow.",
 )
 @click.option(
     "--batch",
@@ -113,7 +113,8 @@ Exit codes: 0 pass, 1 fail, 2 unusable input, 3 nothing could be run here.
     "--data",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Recording whose responses bf16 and int8 must predict as well as the checkpoint does.",
+    help="Recording that the model was fitted to. fp16, bf16 and int8 must predict its responses as well as the "
+    "checkpoint does; int8 graphs are calibrated on its images.",
 )
 @click.option("--region", metavar="NAME", help="Of the recording.  [default: the one that the model was fitted to]")
 @click.option("--force", is_flag=True, help="Replace the bundle if it is there already.")

@@ -52,15 +52,18 @@ def print_graphs(manifest: Manifest) -> None:
 
 def print_contract(manifest: Manifest) -> None:
     """What shorter numbers cost, and which layers had to do without; nothing where all is float32."""
-    for native in manifest.natives:
-        if not native.layers:
+    found = [(native.file, native.contract) for native in manifest.natives if native.contract]
+    for graph in manifest.graphs.values():
+        found += [(graph.variants.get(p, graph.file), contract) for p, contract in graph.contracts.items()]
+    for file, contract in found:
+        if not contract.layers and not contract.found:
             continue
-        counts = Counter(native.layers.values())
-        layers = ", ".join(f"{count} of {len(native.layers)} layers {numbers}" for numbers, count in counts.items())
-        click.echo(f"{native.file}: {layers}")
-        for sentence in native.fallbacks:
+        counts = Counter(contract.layers.values())
+        layers = [f"{count} of {len(contract.layers)} layers {precision}" for precision, count in counts.items()]
+        click.echo(f"{file}: {', '.join(layers) or 'under contract'}")
+        for sentence in contract.fallbacks:
             click.echo(f"  fell back: {sentence}")
-        for sentence in native.contract:
+        for sentence in contract.found:
             click.echo(f"  kept: {sentence}")
 
 

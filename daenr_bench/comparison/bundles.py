@@ -126,7 +126,7 @@ def _match(
 
 
 def _opener(bundle: Bundle, graph: str) -> Callable[[], Witness]:
-    return partial(Witness, bundle.graph(graph), bundle.manifest.compiled_precision(graph))
+    return partial(Witness, bundle.graph(graph), bundle.manifest)
 
 
 def _side(bundle: Bundle, started_at: str) -> Side:

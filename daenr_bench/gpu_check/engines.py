@@ -72,7 +72,7 @@ def _runs(bundle: Bundle, backend: Backend, not_run: dict[str, str]) -> Iterator
     golden = Golden(bundle.golden(), bundle.path / manifest.golden.file)
     tolerance_of = partial(from_manifest, manifest.tolerances)
     for name in in_order(manifest.graphs):
-        graph = Witness(bundle.graph(name), manifest.compiled_precision(name))
+        graph = Witness(bundle.graph(name), manifest)
         try:
             yield run_graph(backend, graph, golden, tolerance_of)
         except BackendUnavailableError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from daenr_export.bundle.manifest import (
     ArrayEntry,
     CheckpointEntry,
+    ContractEntry,
     EngineEntry,
     FileEntry,
     GoldenEntry,
@@ -24,6 +25,7 @@ __all__ = [
     "Bundle",
     "BundleWriter",
     "CheckpointEntry",
+    "ContractEntry",
     "EngineEntry",
     "FileEntry",
     "GoldenEntry",

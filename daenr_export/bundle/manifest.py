@@ -82,8 +82,23 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class ContractEntry:
+    """What numbers that are shorter than float32 cost, and where they had to be given up.
+
+    Attributes:
+        layers: the precision of each layer that had a choice, by name.
+        found: about the answers, a sentence for each margin.
+        fallbacks: layers that were given longer numbers, and what had broken the contract.
+    """
+
+    layers: dict[str, str]
+    found: tuple[str, ...]
+    fallbacks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class GraphEntry:
-    """One ONNX graph: its file, what goes in and comes out, its typed variants by precision, and what was measured."""
+    """One ONNX graph: its file, what goes in and comes out, its typed variants and what they cost, by precision."""
 
     file: str
     input: TensorSpec
@@ -92,6 +107,7 @@ class GraphEntry:
     opset: int
     variants: dict[str, str] = field(default_factory=dict)
     parity: tuple[Parity, ...] = ()
+    contracts: dict[str, ContractEntry] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,9 +139,7 @@ class NativeEntry:
         precision_actual: the shortest numbers that it multiplies.
         compiler: name and version.
         build_seconds: for generating and compiling it.
-        layers: what each layer that need not be float32 multiplies, by name; empty where float32 was asked for.
-        contract: what was found about its answers, a sentence for each margin; empty where float32 was asked for.
-        fallbacks: layers that were given longer numbers, and what had broken the contract.
+        contract: what shorter numbers cost; None where float32 was asked for.
     """
 
     graph: str
@@ -137,9 +151,7 @@ class NativeEntry:
     precision_actual: str
     compiler: str
     build_seconds: float
-    layers: dict[str, str] = field(default_factory=dict)
-    contract: tuple[str, ...] = ()
-    fallbacks: tuple[str, ...] = ()
+    contract: ContractEntry | None = None
 
 
 @dataclass(frozen=True)
@@ -203,10 +215,15 @@ class Manifest:
     schema_version: int = SCHEMA_VERSION
     sha256: str = ""
 
-    def compiled_precision(self, graph: str) -> str:
-        """The shortest numbers that what was compiled for a graph multiplies."""
-        mine = (native.precision_actual for native in self.natives if native.graph == graph)
+    def engine_precision(self, graph: str, flavour: str) -> str:
+        """What the engine of a graph computes in; where there is none, what it would have been asked for."""
+        mine = (e.precision_requested for e in self.engines if (e.graph, e.flavour) == (graph, flavour))
         return next(mine, self.precision_requested)
+
+    def native_precision(self, graph: str) -> str:
+        """The shortest numbers that the libraries of a graph multiply."""
+        mine = (native.precision_actual for native in self.natives if native.graph == graph)
+        return next(mine, "fp32")
 
     @property
     def precisions(self) -> tuple[str, ...]:

@@ -136,7 +136,7 @@ class BundledGraph:
             BackendUnavailableError: the bundle holds no such engine for this graph.
         """
         manifest, name = self._bundle.manifest, self._spec.name
-        wanted = precision or manifest.precision_requested
+        wanted = precision or manifest.engine_precision(name, flavour)
         for engine in manifest.engines:
             if (engine.graph, engine.flavour, engine.precision_requested) == (name, flavour, wanted):
                 return self._bundle.read(engine.file)

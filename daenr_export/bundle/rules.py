@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from daenr_common.strict_json import FieldError
-from daenr_export.bundle.manifest import EngineEntry, GraphEntry, Manifest, NativeEntry
+from daenr_export.bundle.manifest import ContractEntry, EngineEntry, GraphEntry, Manifest, NativeEntry
 from daenr_export.bundle.paths import why_unsafe
 from daenr_export.native.targets import TARGETS
 from daenr_export.specs import BatchRange, TensorSpec
@@ -64,10 +64,18 @@ def _check_graph(graph: GraphEntry, where: str, manifest: Manifest) -> None:
     _positive(graph.opset, f"{where}.opset")
     for precision in graph.variants:
         _one_of(precision, PRECISIONS, f"{where}.variants")
+    for precision, contract in graph.contracts.items():
+        _one_of(precision, PRECISIONS, f"{where}.contracts")
+        _check_contract(contract, f"{where}.contracts.{precision}")
     for index, parity in enumerate(graph.parity):
         _one_of(parity.output, names, f"{where}.parity[{index}].output")
         _one_of(parity.precision, PRECISIONS, f"{where}.parity[{index}].precision")
         _positive(parity.batch, f"{where}.parity[{index}].batch")
+
+
+def _check_contract(contract: ContractEntry, where: str) -> None:
+    for layer, precision in contract.layers.items():
+        _one_of(precision, PRECISIONS, f"{where}.layers.{layer}")
 
 
 def _check_each_once(manifest: Manifest) -> None:
@@ -95,8 +103,8 @@ def _check_native(native: NativeEntry, where: str, manifest: Manifest) -> None:
     _one_of(native.target, TARGETS, f"{where}.target")
     _one_of(native.precision_requested, REQUESTS, f"{where}.precision_requested")
     _one_of(native.precision_actual, PRECISIONS, f"{where}.precision_actual")
-    for layer, numbers in native.layers.items():
-        _one_of(numbers, PRECISIONS, f"{where}.layers.{layer}")
+    if native.contract:
+        _check_contract(native.contract, f"{where}.contract")
     _positive(native.abi, f"{where}.abi")
     if not native.instruction_sets:
         raise FieldError(f"{where}.instruction_sets", "is empty, expected one or more")

@@ -13,6 +13,7 @@ from typing import Any
 from daenr_common.errors import CheckpointError
 from daenr_export.bundle import (
     CheckpointEntry,
+    ContractEntry,
     EngineEntry,
     GoldenEntry,
     GraphEntry,
@@ -41,6 +42,7 @@ def describe(
     *,
     graphs: Mapping[str, Graph],
     parity: Mapping[str, tuple[Parity, ...]],
+    contracts: Mapping[str, dict[str, ContractEntry]],
     engines: Sequence[EngineEntry],
     natives: Sequence[NativeEntry],
     golden: GoldenEntry,
@@ -53,7 +55,9 @@ def describe(
         neuron_ids=checkpoint.neuron_ids if spec.readout else (),
         preprocessing=_preprocessing(options.input, pixels_of(checkpoint)),
         precision_requested=options.precision,
-        graphs={name: _graph(graph, options.batch, parity[name]) for name, graph in graphs.items()},
+        graphs={
+            name: _graph(graph, options.batch, parity[name], contracts.get(name, {})) for name, graph in graphs.items()
+        },
         engines=tuple(engines),
         natives=tuple(natives),
         golden=golden,
@@ -102,15 +106,18 @@ def native_file(target: str, name: str, precision: str) -> str:
     return f"native/{target}/{name}.{precision}{find_target(target).suffix}"
 
 
-def _graph(graph: Graph, batch: BatchRange, parity: tuple[Parity, ...]) -> GraphEntry:
+def _graph(
+    graph: Graph, batch: BatchRange, parity: tuple[Parity, ...], contracts: dict[str, ContractEntry]
+) -> GraphEntry:
     return GraphEntry(
         file=graph_file(graph.name),
         input=graph.input,
         outputs=graph.outputs,
         batch=batch,
         opset=graph.opset,
-        variants={"fp16": graph_file(graph.name, "fp16")} if graph.half is not None else {},
+        variants={precision: graph_file(graph.name, precision) for precision in graph.variants},
         parity=parity,
+        contracts=contracts,
     )
 
 

@@ -33,16 +33,18 @@ def build_engines(graphs: Iterable[Graph], flavour: Flavour, options: Options) -
 
 
 def _build(graph: Graph, flavour: Flavour, options: Options) -> EngineFile:
+    # Where no layer of a graph bears int8, its engine is a float32 one, and says so.
+    precision = "fp32" if options.precision == "int8" and graph.int8 is None else options.precision
     built = build_engine(
-        _source(graph, options),
+        graph.variants.get(precision, graph.onnx),
         graph=GraphSpec(graph.name, graph.input, graph.outputs, options.batch),
-        precision=cast("Precision", options.precision),
+        precision=cast("Precision", precision),
         flavour=flavour,
     )
-    audit(graph.name, options.precision, built.precision_actual)
+    audit(graph.name, precision, built.precision_actual)
     entry = EngineEntry(
         graph=graph.name,
-        file=engine_file(built.flavour, graph.name, options.precision),
+        file=engine_file(built.flavour, graph.name, precision),
         flavour=built.flavour,
         tensorrt_version=built.tensorrt_version,
         precision_requested=built.precision_requested,
@@ -52,10 +54,6 @@ def _build(graph: Graph, flavour: Flavour, options: Options) -> EngineFile:
         build_seconds=built.build_seconds,
     )
     return EngineFile(entry, built.plan)
-
-
-def _source(graph: Graph, options: Options) -> bytes:
-    return graph.half if options.is_half and graph.half is not None else graph.onnx
 
 
 def audit(graph: str, requested: str, actual: str) -> None:

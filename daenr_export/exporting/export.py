@@ -14,7 +14,7 @@ from daenr_common.extras import require
 from daenr_common.files import check_writable
 from daenr_export.bundle import Manifest
 from daenr_export.bundle.writer import refuse_output
-from daenr_export.exporting.options import DEFAULT_BATCH, SHORTER, Options, targets_of
+from daenr_export.exporting.options import DEFAULT_BATCH, UNDER_CONTRACT, Options, targets_of
 from daenr_export.specs import BatchRange
 from daenr_export.tensorrt import choose_flavour
 from daenr_export.tensorrt.flavour import Choice
@@ -70,8 +70,8 @@ def export(
         trt_flavour: `auto`, `rtx` or `enterprise`.
         native: compile each graph, as C.
         targets: kinds of machines to compile for, e.g. `x86_64-windows`; none for this one.
-        data: a recording that was shown the checkpoint's images: bf16 and int8 may then not cost any neuron its
-            correlation with its recorded responses, either.
+        data: the recording that the checkpoint was fitted to: shorter numbers may then not cost any neuron its
+            correlation with its recorded responses, either, and int8 graphs are calibrated on its images.
         region: of the recording; None for the one that the model was fitted to.
         force: replace a bundle that is at `output` already.
         progress: is told each step as it begins.
@@ -86,8 +86,9 @@ def export(
         DaenrError: the disk is full, or `output` cannot be written.
     """
     options = Options(trt, precision, batch, input, trt_flavour, targets_of(native, targets))
-    if data is not None and precision not in SHORTER:
-        raise ExportError("--data", "is what shorter numbers are held against, and none are", "add --precision auto")
+    if data is not None and precision not in UNDER_CONTRACT:
+        problem = "is what shorter numbers than float32 are held against, and there are none"
+        raise ExportError("--data", problem, f"add --precision with one of {', '.join(UNDER_CONTRACT)}")
     if region is not None and data is None:
         raise ExportError(f"--region {region}", "is given without a recording", "add --data")
     checkpoint_path = Path(checkpoint_path)

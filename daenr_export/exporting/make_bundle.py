@@ -6,24 +6,27 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from daenr_common.errors import CheckpointError
-from daenr_export.bundle import BundleWriter, Manifest, write_bundle
+from daenr_common.errors import CheckpointError, ExportError
+from daenr_export.bundle import BundleWriter, ContractEntry, Manifest, write_bundle
 from daenr_export.bundle.golden import Golden
+from daenr_export.exporting.contract import Contract
 from daenr_export.exporting.describe import describe, graph_file, pixels_of, recording_entry
 from daenr_export.exporting.engines import EngineFile, build_engines
 from daenr_export.exporting.measure import measure
 from daenr_export.exporting.natives import HEADER_FILE, NativeFile, build_natives, header
 from daenr_export.exporting.options import Options
-from daenr_export.exporting.shortening import Contract
+from daenr_export.exporting.typed import hold_variants
 from daenr_export.graphs.make import Graph, make_graphs
-from daenr_export.graphs.pixels import Pixels
+from daenr_export.graphs.pixels import Pixels, to_pixels
 from daenr_export.graphs.reference import make_golden
 from daenr_export.runtime.gate import RANGE_TOLERANCE
+from daenr_export.specs import Array
 from daenr_export.tensorrt import Flavour
 from daenr_export.verification.margins import own_margins
 from daenr_export.verification.recorded import recorded_responses
 from daenr_export.verification.science import HeldOut
 from daenr_train.checkpoint import Checkpoint, load_checkpoint
+from daenr_train.data import Recording, open_recording
 
 Step = Callable[[str], AbstractContextManager[None]]
 
@@ -61,9 +64,17 @@ def make_bundle(
         model = checkpoint.model()
     with step("tracing the model and cutting its graphs"):
         graphs = make_graphs(model, pixels=pixels, half=options.is_half)
-    with step("comparing the graphs with PyTorch"):
+    with step("asking PyTorch for the golden answers"):
         golden = make_golden(model, checkpoint.example_images, pixels)
-        parity = measure(graphs, Golden(golden), options.batch)
+        recording = None if data is None else open_recording(data, region or checkpoint.recording.region)
+        contract = _contract(checkpoint, Golden(golden), pixels, data, recording)
+    contracts: dict[str, dict[str, ContractEntry]] = {}
+    if options.is_half or options.is_quantised:
+        with step(f"holding {options.precision} against the contract"):
+            calibration = _calibration(recording, pixels) if options.is_quantised else None
+            graphs, contracts = hold_variants(graphs, options, calibration, contract)
+    with step("comparing the graphs with PyTorch"):
+        parity = measure(graphs, contract.golden, options.batch)
     engines: Sequence[EngineFile] = ()
     if flavour is not None:
         with step(f"building {len(graphs)} {flavour.name} engines"):
@@ -71,7 +82,6 @@ def make_bundle(
     natives: Sequence[NativeFile] = ()
     if options.targets:
         with step(f"compiling {len(graphs)} graphs for {', '.join(options.targets)}"):
-            contract = _contract(checkpoint, Golden(golden), pixels, data, region)
             natives = build_natives(graphs.values(), contract, options)
     with step("writing the bundle"), write_bundle(output, force=force) as writer:
         _add_files(writer, graphs, (*engines, *natives))
@@ -83,6 +93,7 @@ def make_bundle(
             options,
             graphs=graphs,
             parity=parity,
+            contracts=contracts,
             engines=[engine.entry for engine in engines],
             natives=[native.entry for native in natives],
             golden=writer.add_golden(golden, images=len(golden["image"])),
@@ -95,16 +106,24 @@ def _contract(
     golden: Golden,
     pixels: Pixels | None,
     data: Path | None,
-    region: str | None,
+    recording: Recording | None,
 ) -> Contract:
     """What shorter numbers are held against: golden images, and the responses that were recorded to them, if given."""
     neuron_ids = checkpoint.neuron_ids if checkpoint.spec.readout else ()
     recorded = None
-    if data is not None:
+    if data is not None and recording is not None and neuron_ids:
         rounded_by = pixels.scale / 2 if pixels else 0.0
-        entry = recording_entry(checkpoint)
-        recorded = recorded_responses(data, region, entry, neuron_ids, golden.images, rounded_by).responses
+        fitted = recording_entry(checkpoint)
+        recorded = recorded_responses(data, recording, fitted, neuron_ids, golden.images, rounded_by).responses
     return Contract(golden, HeldOut(golden.images, neuron_ids, recorded), own_margins())
+
+
+def _calibration(recording: Recording | None, pixels: Pixels | None) -> Array:
+    """Images that models are fitted to, as the graphs take them."""
+    if recording is None:
+        problem = "scales activations by what they are on images that the model was fitted to, and none were given"
+        raise ExportError("--precision int8", problem, "add --data")
+    return recording.images if pixels is None else to_pixels(recording.images, pixels)
 
 
 def _require_images(checkpoint: Checkpoint, path: Path) -> None:
@@ -119,7 +138,7 @@ def _require_images(checkpoint: Checkpoint, path: Path) -> None:
 def _add_files(writer: BundleWriter, graphs: Mapping[str, Graph], compiled: Sequence[EngineFile | NativeFile]) -> None:
     for name, graph in graphs.items():
         writer.add(graph_file(name), graph.onnx)
-        if graph.half is not None:
-            writer.add(graph_file(name, "fp16"), graph.half)
+        for precision, content in graph.variants.items():
+            writer.add(graph_file(name, precision), content)
     for file in compiled:
         writer.add(file.entry.file, file.content)

@@ -18,7 +18,7 @@ from daenr_export.verification.runs import FEW, OnnxGraph, Run, Sampling, run_gr
 
 
 def measure(graphs: Mapping[str, Graph], golden: Golden, batch: BatchRange) -> dict[str, tuple[Parity, ...]]:
-    """Compare every graph, and its float16 variant, with the golden file.
+    """Compare every graph, and its typed variants, with the golden file.
 
     Runs on onnxruntime where it is installed, else on onnx's reference evaluator.
 
@@ -50,8 +50,8 @@ class _Evaluator:
     def parities(self, graph: Graph, batch: BatchRange) -> Iterator[Parity]:
         spec = GraphSpec(graph.name, graph.input, graph.outputs, batch)
         yield from self._parities(OnnxGraph(spec, graph.onnx, "fp32"))
-        if graph.half is not None:
-            yield from self._parities(OnnxGraph(spec, graph.half, "fp16"))
+        for precision, content in graph.variants.items():
+            yield from self._parities(OnnxGraph(spec, content, precision))
 
     def _parities(self, graph: OnnxGraph) -> Iterator[Parity]:
         for run in run_graph(self._backend, graph, self._golden, TOLERANCES.__getitem__, self._sampling):

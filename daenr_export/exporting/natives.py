@@ -10,9 +10,10 @@ from pathlib import Path
 
 from daenr_export.bundle import NativeEntry
 from daenr_export.bundle.golden import Golden
+from daenr_export.exporting.contract import Contract, Shortened
 from daenr_export.exporting.describe import native_file
+from daenr_export.exporting.native_layers import shorten
 from daenr_export.exporting.options import Options
-from daenr_export.exporting.shortening import Contract, Shortened, shorten
 from daenr_export.graphs.make import Graph
 from daenr_export.native import make_library
 from daenr_export.runtime.backends.native_library import ABI
@@ -53,7 +54,7 @@ def build_natives(graphs: Iterable[Graph], contract: Contract, options: Options)
 
 def _build_all(graph: Graph, contract: Contract, options: Options, folder: Path) -> Iterator[NativeFile]:
     spec = GraphSpec(graph.name, graph.input, graph.outputs, options.batch)
-    shortened = Shortened("fp32")
+    shortened = None
     if options.precision != "fp32":
         shortened = shorten(graph, spec, options.precision, contract, folder)
     for target in options.targets:
@@ -66,32 +67,31 @@ def _build(
     target: str,
     golden: Golden,
     options: Options,
-    shortened: Shortened,
+    shortened: Shortened | None,
     folder: Path,
 ) -> NativeFile:
+    precision = shortened.precision if shortened else "fp32"
     library = make_library(
         graph.onnx,
         graph_name=graph.name,
-        precision=shortened.precision,
+        precision=precision,
         target=target,
         golden_input=golden.inputs(spec)[:BUILT_IN_IMAGES],
         golden_outputs={name: array[:BUILT_IN_IMAGES] for name, array in golden.references(spec).items()},
         max_batch=options.batch.max,
         destination=folder / f"{graph.name}.{target}",
-        layers=shortened.layers,
+        layers=shortened.layers if shortened else None,
     )
     entry = NativeEntry(
         graph=graph.name,
-        file=native_file(target, graph.name, shortened.precision),
+        file=native_file(target, graph.name, precision),
         target=target,
         instruction_sets=library.instruction_sets,
         abi=ABI,
         precision_requested=options.precision,
-        precision_actual=shortened.precision,
+        precision_actual=precision,
         compiler=library.compiler,
         build_seconds=library.seconds,
-        layers=shortened.layers,
-        contract=shortened.contract,
-        fallbacks=shortened.fallbacks,
+        contract=shortened.entry if shortened else None,
     )
     return NativeFile(entry, library.path.read_bytes())

@@ -12,9 +12,12 @@ from daenr_export.specs import BatchRange
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8", "auto")
 INPUTS = ("float32", "uint8")
 SHORTER = ("bf16", "int8", "auto")
-"""What only compiled C computes in, and only as far as the margins of the science allow."""
+"""Accepted layer by layer, as far as the margins of the science allow."""
+
+UNDER_CONTRACT = ("fp16", *SHORTER)
 
 NATIVE_PRECISIONS = ("fp32", *SHORTER)
+ONLY_NATIVE = ("bf16", "auto")
 FLAVOURS = ("auto", "rtx", "enterprise")
 
 DEFAULT_BATCH = BatchRange(1, 1, 64)
@@ -30,7 +33,8 @@ class Options:
     Attributes:
         trt: build a TensorRT engine for each graph.
         precision: `fp32`; `tf32` (engines only); `fp16`, for which each graph also gets a typed float16 variant;
-            `bf16`, `int8` or `auto` (compiled C only).
+            `int8`, for which they get one with explicit Q/DQ, unless only C is compiled; `bf16` or `auto` (compiled C
+            only).
         batch: the batch sizes that the graphs are verified and the engines built for.
         input: what graphs of an image take: `float32` in [-1, 1], or `uint8` pixels that they scale themselves.
         trt_flavour: `rtx`, `enterprise`, or `auto` for Enterprise where it is installed and a GPU is there, else RTX.
@@ -63,7 +67,7 @@ class Options:
         if self.targets and self.precision not in NATIVE_PRECISIONS:
             problem = f"is not what compiled C computes in, which is {' or '.join(NATIVE_PRECISIONS)}"
             raise ExportError(f"--precision {self.precision}", problem, "leave out --native, or export twice")
-        if self.precision in SHORTER and (self.trt or not self.targets):
+        if self.precision in ONLY_NATIVE and (self.trt or not self.targets):
             problem = "is what compiled C computes in, and " + ("engines do not" if self.trt else "none is made")
             remedy = "leave out --trt, or export twice" if self.trt else "add --native"
             raise ExportError(f"--precision {self.precision}", problem, remedy)
@@ -75,6 +79,11 @@ class Options:
     def is_half(self) -> bool:
         """Whether float16 variants are wanted."""
         return self.precision == "fp16"
+
+    @property
+    def is_quantised(self) -> bool:
+        """Whether int8 variants are wanted: for engines, or where nothing is compiled."""
+        return self.precision == "int8" and (self.trt or not self.targets)
 
 
 def targets_of(native: bool, targets: Sequence[str]) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ class Graph:
         outputs: what comes out.
         opset: version of the standard operators.
         half: the serialised graph with float16 multiplications, where it was asked for.
+        int8: the serialised graph with int8 products, where it was asked for and some layer bears it.
     """
 
     name: str
@@ -35,6 +36,13 @@ class Graph:
     outputs: tuple[TensorSpec, ...]
     opset: int
     half: bytes | None = None
+    int8: bytes | None = None
+
+    @property
+    def variants(self) -> dict[str, bytes]:
+        """The typed variants that the graph has, by precision."""
+        found = {"fp16": self.half, "int8": self.int8}
+        return {precision: content for precision, content in found.items() if content is not None}
 
 
 def make_graphs(model: DaeNr, *, pixels: Pixels | None = None, half: bool = False) -> dict[str, Graph]:

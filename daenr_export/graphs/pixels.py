@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from daenr_export.specs import Array
+
 
 @dataclass(frozen=True)
 class Pixels:
@@ -15,6 +17,11 @@ class Pixels:
 
     scale: float
     offset: float
+
+
+def to_pixels(images: Array, pixels: Pixels) -> Array:
+    """The nearest pixels, uint8, of images that were scaled so."""
+    return np.clip(np.rint((images.astype(np.float64) - pixels.offset) / pixels.scale), 0, 255).astype(np.uint8)
 
 
 _SCALED = "image.scaled"

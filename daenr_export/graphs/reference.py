@@ -10,7 +10,7 @@ import torch
 from daenr_common.errors import ExportError
 from daenr_export.bundle.golden import FEATURES, MAX_IMAGES, key
 from daenr_export.graphs.names import cuts_of
-from daenr_export.graphs.pixels import Pixels
+from daenr_export.graphs.pixels import Pixels, to_pixels
 from daenr_export.specs import Array
 from daenr_train.models import DaeNr, inference_parts
 
@@ -34,7 +34,7 @@ def make_golden(model: DaeNr, images: Array, pixels: Pixels | None = None) -> di
     images = np.ascontiguousarray(images[:MAX_IMAGES])
     arrays, exact = {"image": images}, images.astype(np.float64)
     if pixels is not None:
-        arrays["image"] = np.clip(np.rint((exact - pixels.offset) / pixels.scale), 0, 255).astype(np.uint8)
+        arrays["image"] = to_pixels(images, pixels)
         exact = arrays["image"] * pixels.scale + pixels.offset
         arrays["image.scaled"] = exact.astype(np.float32)
     arrays |= _answers(copy.deepcopy(model).double(), exact)

@@ -8,7 +8,20 @@
 `make_library` does all of it. A library has the interface of `c/daenr_native.h`.
 """
 
-from daenr_export.native.library import NativeLibrary, layers_of, make_library
+from typing import TYPE_CHECKING, Any
+
 from daenr_export.native.targets import TARGETS, native_target
 
+if TYPE_CHECKING:
+    from daenr_export.native.library import NativeLibrary, layers_of, make_library
+
 __all__ = ["TARGETS", "NativeLibrary", "layers_of", "make_library", "native_target"]
+
+
+def __getattr__(name: str) -> Any:
+    """What makes libraries is imported when it is asked for: a bundle is opened, and answers, without it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from daenr_export.native import library
+
+    return getattr(library, name)

@@ -15,7 +15,7 @@ from daenr_export.tensorrt.gpu import compute_capability, why_no_gpu
 from daenr_export.tensorrt.messages import what_went_wrong
 from daenr_export.tensorrt.network import ParsedGraph, differences, parse, precision_of
 
-Precision = Literal["fp32", "tf32", "fp16"]
+Precision = Literal["fp32", "tf32", "fp16", "int8"]
 
 RTX_DEFAULT_COMPUTE_CAPABILITIES = ("8.0", "8.6", "8.9", "12.0")
 """What TensorRT-RTX builds for unless told otherwise; later ones may run too, Turing does not.

@@ -16,7 +16,7 @@ COMPUTE_LAYERS = frozenset({"CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY", "
 """The layers that multiply and add. What they compute in is the precision of the graph."""
 
 _NUMPY_NAMES = {"FLOAT": "float32", "HALF": "float16", "BF16": "bfloat16"}
-_PRECISIONS = {"HALF": "fp16", "BF16": "bf16", "INT8": "int8"}
+_PRECISIONS = {"HALF": "fp16", "BF16": "bf16"}
 
 
 @final
@@ -49,9 +49,11 @@ def parse(trt: ModuleType, onnx: bytes, graph: GraphSpec) -> ParsedGraph:
 
 
 def precision_of(parsed: ParsedGraph, *, tf32: bool) -> str:
-    """The precision that a graph really has: the type that most of its compute layers put out.
+    """The precision that a graph really has: int8 if some of its compute layers multiply what was quantised, else the
+    type that most of them put out.
 
-    A few layers of a half-precision graph stay float32 on purpose (a VQ-VAE compares with its codebook in float32).
+    A few layers of a half-precision graph stay float32 on purpose (a VQ-VAE compares with its codebook in float32), and
+    as many of an int8 graph as the contract asks for.
 
     Args:
         parsed: the graph.
@@ -60,8 +62,12 @@ def precision_of(parsed: ParsedGraph, *, tf32: bool) -> str:
     Returns:
         `fp32`, `tf32`, `fp16`, `bf16` or `int8`.
     """
-    layers = (parsed.network.get_layer(index) for index in range(parsed.network.num_layers))
-    types = Counter(layer.get_output(0).dtype.name for layer in layers if layer.type.name in COMPUTE_LAYERS)
+    layers = [parsed.network.get_layer(index) for index in range(parsed.network.num_layers)]
+    dequantised = {layer.get_output(0).name for layer in layers if layer.type.name == "DEQUANTIZE"}
+    compute = [layer for layer in layers if layer.type.name in COMPUTE_LAYERS]
+    if any(layer.get_input(0).name in dequantised for layer in compute):
+        return "int8"
+    types = Counter(layer.get_output(0).dtype.name for layer in compute)
     most, _ = types.most_common(1)[0] if types else ("FLOAT", 0)
     return _PRECISIONS.get(most, "tf32" if tf32 else "fp32")
 

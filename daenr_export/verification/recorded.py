@@ -10,7 +10,7 @@ import numpy as np
 from daenr_common.errors import RecordingError
 from daenr_export.bundle import RecordingEntry
 from daenr_export.specs import Array
-from daenr_train.data import Recording, open_recording
+from daenr_train.data import Recording
 
 _ROUNDING = 1e-5
 """By how much a golden image may differ from the recording's: a recording may be resampled when it is read."""
@@ -43,7 +43,7 @@ class Recorded:
 
 def recorded_responses(
     path: Path,
-    region: str | None,
+    recording: Recording,
     fitted: RecordingEntry,
     neuron_ids: tuple[str, ...],
     images: Array,
@@ -52,17 +52,16 @@ def recorded_responses(
     """The responses to golden images.
 
     Args:
-        path: a recording of any layout.
-        region: which of its regions; None for the one that the model was fitted to.
+        path: of the recording, for messages.
+        recording: which may hold them.
         fitted: the recording that the model was fitted to.
         neuron_ids: of the model.
         images: `(N, 1, 32, 32)` in [-1, 1].
         rounded_by: how far the images are from the recording's at most, such as half a pixel of uint8.
 
     Raises:
-        RecordingError: the recording cannot be read, has other neurons, or was shown other images.
+        RecordingError: the recording has other neurons, or was shown other images.
     """
-    recording = open_recording(path, region or fitted.region)
     _require_neurons(path, recording, fitted, neuron_ids)
     rows = [_row(image, recording.test_images, rounded_by + _ROUNDING) for image in images]
     found = [row for row in rows if row is not None]

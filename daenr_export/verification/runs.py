@@ -9,6 +9,7 @@ from typing import Any, final
 
 from daenr_common.errors import BackendUnavailableError, DaenrError
 from daenr_common.verdict import Check, Verdict
+from daenr_export.bundle import Manifest
 from daenr_export.bundle.golden import Golden, batch_sizes
 from daenr_export.runtime.protocol import Backend, GraphSource, Session
 from daenr_export.specs import Array, BatchRange, GraphSpec
@@ -44,13 +45,13 @@ class Witness:
 
     Args:
         graph: of a bundle.
-        compiled_precision: what its engines and libraries compute in.
+        manifest: of the bundle.
     """
 
-    def __init__(self, graph: GraphSource, compiled_precision: str) -> None:
+    def __init__(self, graph: GraphSource, manifest: Manifest) -> None:
         self._graph = graph
-        self._compiled_precision = compiled_precision
-        self.gave_compiled = False
+        self._manifest = manifest
+        self._compiled: str | None = None
 
     @property
     def spec(self) -> GraphSpec:
@@ -65,7 +66,12 @@ class Witness:
     @property
     def precision(self) -> str:
         """What was handed out computes in."""
-        return self._compiled_precision if self.gave_compiled else "fp32"
+        return self._compiled or "fp32"
+
+    @property
+    def gave_compiled(self) -> bool:
+        """Whether an engine or a library was handed out."""
+        return self._compiled is not None
 
     def onnx(self) -> bytes:
         """The float32 ONNX graph."""
@@ -74,13 +80,13 @@ class Witness:
     def engine(self, flavour: str) -> bytes:
         """The TensorRT engine of a flavour."""
         content = self._graph.engine(flavour)
-        self.gave_compiled = True
+        self._compiled = self._manifest.engine_precision(self.spec.name, flavour)
         return content
 
     def native(self, target: str) -> bytes:
         """The library of compiled C for a target."""
         content = self._graph.native(target)
-        self.gave_compiled = True
+        self._compiled = self._manifest.native_precision(self.spec.name)
         return content
 
 

@@ -174,7 +174,8 @@ def _engines(bundle: Bundle, backends: Sequence[str] | None) -> list[Check]:
             reason = f"computes in {engine.precision_actual}, and {engine.precision_requested} was asked for"
             checks.append(Check(f"{engine.file}: request", Verdict.FAIL, reason))
         graph = bundle.graph(engine.graph)
-        variant = graph.onnx("fp16" if engine.precision_actual == "fp16" else "fp32")
+        is_typed = engine.precision_actual in manifest.graphs[engine.graph].variants
+        variant = graph.onnx(engine.precision_actual if is_typed else "fp32")
         checks += inspect_engine(bundle.read(engine.file), variant, engine, graph.spec)
     return checks
 
@@ -220,7 +221,7 @@ class _Runner:
 
     def _run(self, name: str) -> Iterator[Run]:
         manifest, graph = self._bundle.manifest, self._bundle.graph(name)
-        witness = Witness(graph, manifest.compiled_precision(name))
+        witness = Witness(graph, manifest)
         yield from self._compare(witness)
         # A backend of ONNX graphs can answer for the typed variants, too, which engines are built from; but not the
         # reference: it sums float16 in float16, which no engine does.

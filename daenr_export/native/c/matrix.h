@@ -13,7 +13,7 @@
 
 #include "convolution.h"
 
-#ifdef __AMX_INT8__
+#if defined(__AMX_INT8__) && DAENR_LANES == 16
 #include <immintrin.h>
 
 typedef enum { BF16, INT8 } shorter;

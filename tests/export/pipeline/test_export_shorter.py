@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -16,9 +18,11 @@ from daenr_common.errors import ExportError, RecordingError
 from daenr_common.verdict import Verdict
 from daenr_export.bundle.golden import Golden
 from daenr_export.cli import main
-from daenr_export.exporting import shortening
+from daenr_export.exporting import contract as contract_module
+from daenr_export.exporting import native_layers
+from daenr_export.exporting.contract import Contract, fall_back, shortest
+from daenr_export.exporting.native_layers import LONGER, shorten
 from daenr_export.exporting.options import Options
-from daenr_export.exporting.shortening import Contract, shorten
 from daenr_export.graphs.make import make_graphs
 from daenr_export.graphs.reference import make_golden
 from daenr_export.native.targets import find_target, native_target
@@ -82,42 +86,56 @@ def test_a_layer_falls_back_as_far_as_the_contract_wants(responses, tmp_path):
     assert len(none_left.fallbacks) == 2
 
 
-@needs_tiles
-def test_the_layer_with_the_fewest_weights_is_given_up_first(tmp_path):
-    case = Case("cae-fr2", "reconstruction")
+def test_of_the_shortest_layers_that_with_the_fewest_weights_is_given_up_first(responses, monkeypatch):
+    weights = {"large": 300, "small": 10, "middle": 50}
     tried = []
-    search = shortening._Search(
-        case.graph, case.spec, Contract(case.golden, HeldOut(case.golden.images), own_margins()), tmp_path
-    )
+    monkeypatch.setattr(contract_module, "hold", lambda *_: (("found",), ["broken"] if len(tried) < 5 else []))
 
-    def broken_until_three_are_longer(layers):
+    def open_(layers):
         tried.append(dict(layers))
-        return [], [] if len(tried) > 3 else ["broken"]
+        return nullcontext()
 
-    search._try = broken_until_three_are_longer
-    found = search.longest_needed("int8")
-    by_weights = sorted(search._weights, key=lambda name: search._weights[name])
-    assert found.layers == {name: "bf16" if name in by_weights[:3] else "int8" for name in search._weights}
-    assert [sentence.split()[0] for sentence in found.fallbacks] == by_weights[:3]
-    assert found.precision == "int8"
+    found = fall_back(responses.spec, weights, "int8", LONGER, None, open_)
+    assert found.layers == {"large": "bf16", "small": "fp32", "middle": "bf16"}
+    assert found.precision == "bf16"
+    assert found.contract == ("found",)
+    assert [sentence.split(":")[0] for sentence in found.fallbacks] == [
+        "small from int8 to bf16",
+        "middle from int8 to bf16",
+        "large from int8 to bf16",
+        "small from bf16 to fp32",
+    ]
+    assert tried[0] == dict.fromkeys(weights, "int8")
 
 
 @needs_tiles
 def test_auto_takes_what_answers_fastest(responses, tmp_path, monkeypatch):
     times = {"int8": 3.0, "bf16": 2.0, "fp32": 4.0}
     opened = []
-    original = shortening._Search._open
+    original = native_layers._open
 
-    def noting(self, layers):
-        session = original(self, layers)
-        opened.append((session, shortening._shortest(layers)))
-        return session
+    def noting(graph, spec, layers, contract, folder):
+        opened.append(shortest(layers))
+        return original(graph, spec, layers, contract, folder)
 
-    monkeypatch.setattr(shortening._Search, "_open", noting)
-    monkeypatch.setattr(shortening, "_time", lambda session, image: times[dict(opened)[session]])
+    monkeypatch.setattr(native_layers, "_open", noting)
+    monkeypatch.setattr(native_layers, "_times", lambda sessions, _: [times[name] for name in opened[-len(sessions) :]])
     assert responses.shorten("auto", tmp_path, correlation_with_reference=0.5).precision == "bf16"
     times["fp32"] = 1.0
     assert responses.shorten("auto", tmp_path, correlation_with_reference=0.5).precision == "fp32"
+
+
+@needs_tiles
+def test_times_are_those_of_the_sessions():
+    class Slow:
+        def __init__(self, seconds):
+            self.seconds = seconds
+
+        def run(self, image):
+            time.sleep(self.seconds)
+
+    slow, fast = native_layers._times([Slow(2e-3), Slow(1e-4)], np.zeros(1))
+    assert slow > 2e-3 > fast > 1e-4
 
 
 def recording_of(model_path, path, **changes):
@@ -154,15 +172,15 @@ def test_a_bundle_says_what_each_layer_multiplies_and_what_that_cost(made):
     assert {entry.precision_requested for entry in entries.values()} == {"int8"}
     found = entries["responses"]
     assert found.precision_actual in ("int8", "bf16")
-    assert set(found.layers) == {"features"}
+    assert set(found.contract.layers) == {"features"}
     assert found.instruction_sets[0] == "amx"
     assert found.file == f"native/{native_target()}/responses.{found.precision_actual}.so"
-    assert [sentence.split(" of neuron")[0] for sentence in found.contract] == [
+    assert [sentence.split(" of neuron")[0] for sentence in found.contract.found] == [
         "responses: correlation with the reference",
         "responses: loss of correlation with the recorded responses",
     ]
     assert entries["readout"].precision_actual == "fp32"
-    assert not entries["readout"].layers
+    assert not entries["readout"].contract.layers
 
 
 def test_it_answers_in_what_it_says(made):
@@ -192,8 +210,8 @@ def test_a_processor_without_tiles_is_told_so(responses, tmp_path, monkeypatch):
     if not find_target(native_target()).shorter:
         pytest.skip("this kind of machine has no tiles")
     if has_tiles():
-        monkeypatch.setattr(shortening, "AMX", replace(shortening.AMX, name="avx2"))
-        monkeypatch.setattr(shortening.NativeBackend, "open", _refuse)
+        monkeypatch.setattr(native_layers, "AMX", replace(native_layers.AMX, name="avx2"))
+        monkeypatch.setattr(native_layers.NativeBackend, "open", _refuse)
     with pytest.raises(
         ExportError, match=r"is accepted only after it was tried, .*; export on a processor with Intel AMX"
     ):
@@ -206,7 +224,7 @@ def _refuse(self, graph):
     raise BackendUnavailableError("native library", "has code for none of this processor's", "choose another backend")
 
 
-@pytest.mark.parametrize("precision", ["bf16", "int8", "auto"])
+@pytest.mark.parametrize("precision", ["bf16", "auto"])
 def test_options_that_make_no_sense_are_refused(precision):
     with pytest.raises(ExportError, match=f"--precision {precision}: is what compiled C computes in, .*; add --native"):
         Options(precision=precision)
@@ -221,7 +239,11 @@ def test_options_that_make_no_sense_are_refused(precision):
 @pytest.mark.parametrize(
     ("more", "problem"),
     [
-        (["--data", "x.npz"], "--data: is what shorter numbers are held against, and none are; add --precision auto"),
+        (
+            ["--data", "x.npz"],
+            "--data: is what shorter numbers than float32 are held against, and there are none; "
+            "add --precision with one of fp16, bf16, int8, auto",
+        ),
         (
             ["--native", "--precision", "int8", "--target", "x86_64-linux", "--region", "1"],
             "--region 1: is given without a recording; add --data",

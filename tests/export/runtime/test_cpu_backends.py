@@ -16,6 +16,7 @@ import pytest
 from daenr_common import extras
 from daenr_common.errors import BackendUnavailableError, DaenrError
 from daenr_export.bundle import Bundle
+from daenr_export.runtime.backends import openvino
 from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from daenr_export.runtime.backends.openvino import OpenVinoBackend
 from daenr_export.runtime.protocol import Backend, Session
@@ -189,6 +190,7 @@ def test_openvino_computes_in_the_precision_that_was_asked_for(monkeypatch: pyte
     compiled = SimpleNamespace(get_property=lambda name: SimpleNamespace(to_string=lambda: "f32"))
     core = SimpleNamespace(read_model=lambda content: None, compile_model=lambda *args: compiled)
     monkeypatch.setattr(OpenVinoBackend, "_library", lambda self: SimpleNamespace(Core=lambda: core))
+    monkeypatch.setattr(openvino, "_CORES", [])
     with pytest.raises(BackendUnavailableError, match="was asked for bf16 and would compute in f32"):
         OpenVinoBackend(precision="bf16").open(graph_of("responses"))
 

@@ -1,0 +1,115 @@
+"""Which layers of compiled C multiply shorter numbers than float32: those whose library keeps the contract here."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from daenr_common.errors import BackendUnavailableError, ExportError
+from daenr_export.exporting.contract import Contract, Shortened, fall_back, shortest
+from daenr_export.graphs.make import Graph
+from daenr_export.native import layers_of, make_library
+from daenr_export.native.targets import AMX, native_target
+from daenr_export.runtime.backends.native import NativeBackend
+from daenr_export.runtime.protocol import Session
+from daenr_export.specs import Array, GraphSpec
+
+LONGER = {"int8": "bf16", "bf16": "fp32"}
+AUTO = "auto"
+_CALLS, _ROUNDS = 50, 5
+
+
+def shorten(graph: Graph, spec: GraphSpec, precision: str, contract: Contract, folder: Path) -> Shortened:
+    """Find the layers that may multiply shorter numbers, by trying libraries on the tiles of this processor.
+
+    Args:
+        graph: to compile.
+        spec: of it.
+        precision: `bf16`, `int8`, or `auto` for what answers one image fastest of those two and float32.
+        contract: to keep.
+        folder: for libraries that are tried.
+
+    Raises:
+        ExportError: this processor has no tiles, so that nothing can be tried; or the compiler fails.
+        MissingExtraError: the compiler is not installed.
+    """
+    weights = layers_of(graph.onnx, spec.batch.max)
+
+    def open_(layers: Mapping[str, str]) -> Session:
+        return _open(graph, spec, layers, contract, folder)
+
+    if precision != AUTO:
+        return fall_back(spec, weights, precision, LONGER, contract, open_)
+    found = [fall_back(spec, weights, precision, LONGER, contract, open_) for precision in LONGER]
+    found.append(Shortened(dict.fromkeys(weights, "fp32")))
+    distinct = list({tuple(item.layers.items()): item for item in reversed(found)}.values())
+    sessions = [open_(item.layers) for item in distinct]
+    times = _times(sessions, contract.golden.inputs(spec)[:1])
+    for session in sessions:
+        session.close()
+    return distinct[times.index(min(times))]
+
+
+@final
+@dataclass(frozen=True)
+class _Candidate:
+    """A graph with a library that is tried, as the backend sees it (`daenr_export.runtime.protocol.GraphSource`)."""
+
+    spec: GraphSpec
+    content: bytes
+    library: bytes
+    cache_folder: Path | None = None
+
+    def onnx(self) -> bytes:
+        return self.content
+
+    def engine(self, flavour: str) -> bytes:
+        raise BackendUnavailableError(f"graph {self.spec.name}", f"has no {flavour} engine", "export it with --trt")
+
+    def native(self, target: str) -> bytes:  # noqa: ARG002 (only this machine's is made)
+        return self.library
+
+
+def _open(graph: Graph, spec: GraphSpec, layers: Mapping[str, str], contract: Contract, folder: Path) -> Session:
+    precision, path = shortest(layers), folder / f"{graph.name}.candidate"
+    make_library(
+        graph.onnx,
+        graph_name=graph.name,
+        precision=precision,
+        target=native_target(),
+        golden_input=contract.golden.inputs(spec)[:1],
+        golden_outputs={name: array[:1] for name, array in contract.golden.references(spec).items()},
+        max_batch=spec.batch.max,
+        destination=path,
+        layers=layers,
+        instruction_sets=(AMX.name,) if precision != "fp32" else None,
+    )
+    try:
+        return NativeBackend().open(_Candidate(spec, graph.onnx, path.read_bytes()))
+    except BackendUnavailableError as error:
+        raise ExportError(
+            f"--precision {precision}",
+            f"is accepted only after it was tried, which fails here ({error})",
+            "export on a processor with Intel AMX under Linux, or leave --precision out",
+        ) from error
+
+
+def _times(sessions: list[Session], image: Array) -> list[float]:
+    """Seconds of an answer to one image, of each session: the median of interleaved rounds."""
+    rounds = [[_time(session, image) for session in sessions] for _ in range(_ROUNDS)]
+    return [statistics.median(times) for times in zip(*rounds, strict=True)]
+
+
+def _time(session: Session, image: Array) -> float:
+    """Seconds of a call, the least disturbed of several."""
+    return min(_seconds(session, image) for _ in range(_CALLS))
+
+
+def _seconds(session: Session, image: Array) -> float:
+    start = time.perf_counter()
+    session.run(image)
+    return time.perf_counter() - start
