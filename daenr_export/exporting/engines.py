@@ -12,7 +12,7 @@ from daenr_export.exporting.describe import engine_file
 from daenr_export.exporting.options import Options
 from daenr_export.graphs.make import Graph
 from daenr_export.specs import GraphSpec
-from daenr_export.tensorrt import Flavour, Precision, build_engine
+from daenr_export.tensorrt import Flavour, Precision, build_usual_engine
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ def build_engines(graphs: Iterable[Graph], flavour: Flavour, options: Options) -
 def _build(graph: Graph, flavour: Flavour, options: Options) -> EngineFile:
     # Where no layer of a graph bears int8, its engine is a float32 one, and says so.
     precision = "fp32" if options.precision == "int8" and graph.int8 is None else options.precision
-    built = build_engine(
-        graph.variants.get(precision, graph.onnx),
+    built = build_usual_engine(
+        _source(graph, precision),
         graph=GraphSpec(graph.name, graph.input, graph.outputs, options.batch),
         precision=cast("Precision", precision),
         flavour=flavour,
@@ -54,6 +54,10 @@ def _build(graph: Graph, flavour: Flavour, options: Options) -> EngineFile:
         build_seconds=built.build_seconds,
     )
     return EngineFile(entry, built.plan)
+
+
+def _source(graph: Graph, precision: str) -> bytes:
+    return graph.variants.get(precision, graph.onnx)
 
 
 def audit(graph: str, requested: str, actual: str) -> None:

@@ -174,8 +174,8 @@ def _engines(bundle: Bundle, backends: Sequence[str] | None) -> list[Check]:
             reason = f"computes in {engine.precision_actual}, and {engine.precision_requested} was asked for"
             checks.append(Check(f"{engine.file}: request", Verdict.FAIL, reason))
         graph = bundle.graph(engine.graph)
-        is_typed = engine.precision_actual in manifest.graphs[engine.graph].variants
-        variant = graph.onnx(engine.precision_actual if is_typed else "fp32")
+        # TF32 is a setting of the builder, everything else a type in the graph.
+        variant = graph.onnx("fp32" if engine.precision_actual == "tf32" else engine.precision_actual)
         checks += inspect_engine(bundle.read(engine.file), variant, engine, graph.spec)
     return checks
 

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from daenr_export.bundle.manifest import EngineEntry
 from daenr_export.specs import BatchRange, GraphSpec
-from daenr_export.tensorrt import RTX, BuiltEngine, Precision, build_engine
+from daenr_export.tensorrt import RTX, BuiltEngine, Precision, build_usual_engine
 
 
 def spec_of(name: str, pixels: str = "float32", batch: BatchRange = BATCH) -> GraphSpec:
@@ -46,7 +46,7 @@ def with_other_weights(model: bytes, which: str, factor: float = 1.01) -> bytes:
 
 def built(name: str = "responses", precision: Precision = "fp32", pixels: str = "float32") -> BuiltEngine:
     model = half_graph(name) if precision == "fp16" else onnx_graph(name, pixels)
-    return build_engine(model, graph=spec_of(name, pixels), precision=precision, flavour=RTX)
+    return build_usual_engine(model, graph=spec_of(name, pixels), precision=precision, flavour=RTX)
 
 
 def record_of(engine: BuiltEngine, graph: str) -> EngineEntry:

@@ -72,8 +72,11 @@ class FakeLayer:
     def __init__(self, kind: str, dtype: str) -> None:
         self.type, self._dtype = SimpleNamespace(name=kind), SimpleNamespace(name=dtype)
 
+    def get_input(self, index: int) -> SimpleNamespace:
+        return SimpleNamespace(name="")
+
     def get_output(self, index: int) -> SimpleNamespace:
-        return SimpleNamespace(dtype=self._dtype)
+        return SimpleNamespace(dtype=self._dtype, name="out")
 
 
 @pytest.mark.parametrize("tf32", [False, True])
@@ -123,7 +126,7 @@ def test_compute_capabilities_can_be_named() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"precision": "int8"}, r"precision int8: does not exist; choose fp32, tf32, fp16"),
+        ({"precision": "int4"}, r"precision int4: does not exist; choose fp32, tf32, fp16, int8"),
         ({"compute_capabilities": ["9.0"]}, r"cannot build for compute capability 9\.0; choose from .*8\.6"),
     ],
 )

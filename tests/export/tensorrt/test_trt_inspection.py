@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 
@@ -88,7 +89,9 @@ def test_a_truncated_plan_fails(engine: BuiltEngine, record: EngineEntry) -> Non
     check = inspected(engine.plan[:-8], record)["reproduction"]
 
     assert check.verdict is FAIL
-    assert check.reason == f"it has {len(engine.plan) - 8} bytes, and rebuilt from the source {len(engine.plan)}"
+    # One build in many is of another size.
+    found = re.fullmatch(rf"it has {len(engine.plan) - 8} bytes, and rebuilt from the source (.*)", check.reason)
+    assert str(len(engine.plan)) in found[1].split(" or ")
 
 
 @without_gpu
