@@ -9,7 +9,7 @@ import click
 from daenr_common.cli import print_table
 from daenr_export.bundle import Manifest
 from daenr_export.graphs.names import in_order
-from daenr_export.report import NONE, print_graphs, size
+from daenr_export.report import NONE, print_contract, print_graphs, size
 from daenr_export.specs import TensorSpec
 
 
@@ -21,6 +21,7 @@ def print_manifest(manifest: Manifest) -> None:
     print_table(headers, _shapes(manifest))
     click.echo()
     print_graphs(manifest)
+    print_contract(manifest)
     click.echo()
     print_table(["tolerance", ""], [(name, f"{value:g}") for name, value in manifest.tolerances.items()])
     click.echo()

@@ -86,6 +86,9 @@ def export(
         DaenrError: the disk is full, or `output` cannot be written.
     """
     options = Options(trt, precision, batch, input, trt_flavour, targets_of(native, targets))
+    if options.is_quantised and data is None:
+        problem = "scales activations by what they are on images that the model was fitted to, and none were given"
+        raise ExportError("--precision int8", problem, "add --data")
     if data is not None and precision not in UNDER_CONTRACT:
         problem = "is what shorter numbers than float32 are held against, and there are none"
         raise ExportError("--data", problem, f"add --precision with one of {', '.join(UNDER_CONTRACT)}")

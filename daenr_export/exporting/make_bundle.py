@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from daenr_common.errors import CheckpointError, ExportError
+from daenr_common.errors import CheckpointError
 from daenr_export.bundle import BundleWriter, ContractEntry, Manifest, write_bundle
 from daenr_export.bundle.golden import Golden
 from daenr_export.exporting.contract import Contract
@@ -71,7 +71,7 @@ def make_bundle(
     contracts: dict[str, dict[str, ContractEntry]] = {}
     if options.is_half or options.is_quantised:
         with step(f"holding {options.precision} against the contract"):
-            calibration = _calibration(recording, pixels) if options.is_quantised else None
+            calibration = _calibration(recording, pixels) if options.is_quantised and recording else None
             graphs, contracts = hold_variants(graphs, options, calibration, contract)
     with step("comparing the graphs with PyTorch"):
         parity = measure(graphs, contract.golden, options.batch)
@@ -118,11 +118,8 @@ def _contract(
     return Contract(golden, HeldOut(golden.images, neuron_ids, recorded), own_margins())
 
 
-def _calibration(recording: Recording | None, pixels: Pixels | None) -> Array:
+def _calibration(recording: Recording, pixels: Pixels | None) -> Array:
     """Images that models are fitted to, as the graphs take them."""
-    if recording is None:
-        problem = "scales activations by what they are on images that the model was fitted to, and none were given"
-        raise ExportError("--precision int8", problem, "add --data")
     return recording.images if pixels is None else to_pixels(recording.images, pixels)
 
 

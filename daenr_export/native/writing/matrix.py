@@ -12,8 +12,8 @@ from daenr_export.native.writing.convolution import shape_of
 from daenr_export.native.writing.writer import StepCode, Writer
 from daenr_export.specs import Array
 
-TILE_BYTES, COLUMNS, ROWS = 64, 16, 32
-"""Of a row and the columns of a tile; and rows of the left matrix that are made at a time (`matrix.h`)."""
+TILE_BYTES, COLUMNS, ROWS, MOST_IMAGES = 64, 16, 32, 8
+"""As in `matrix.h`: of a row of a tile and the columns of one, rows of the left matrix at a time, images of a group."""
 
 IN_OUT = "const float *restrict in, float *restrict out, float *restrict scratch"
 
@@ -36,6 +36,7 @@ def write_matrix(layer: Layer, writer: Writer, images: int, numbers: Shorter) ->
         images: that a group takes at once; 1 where it takes them one by one.
         numbers: that are multiplied.
     """
+    assert images <= MOST_IMAGES
     bias = writer.constants.add(layer.bias)
     weights = [_pack(grid, layer, numbers, writer) for grid in layer.grids]
     one = _function(layer, writer, weights, bias, 1, numbers)

@@ -14,7 +14,8 @@ from model_factory import images, random_model, write_checkpoint
 from native_library import has_tiles
 
 import daenr_export
-from daenr_common.errors import ExportError, RecordingError
+from daenr_common.errors import BackendUnavailableError, ExportError, RecordingError
+from daenr_common.extras import is_installed
 from daenr_common.verdict import Verdict
 from daenr_export.bundle.golden import Golden
 from daenr_export.cli import main
@@ -196,6 +197,28 @@ def test_it_answers_in_what_it_says(made):
         assert {("responses", precision), ("readout", "fp32")} <= runs
 
 
+@pytest.mark.skipif(not is_installed("tensorrt_rtx"), reason="tensorrt-rtx-cu12 is not installed")
+def test_engines_are_built_of_the_layers_that_bear_int8(tmp_path):
+    checkpoint = write_checkpoint(tmp_path / "cnn_fr2.pt", "cnn-fr2", n_images=IMAGES)
+    data = recording_of(checkpoint, tmp_path / "recording.npz")
+    made = daenr_export.export(checkpoint, trt=True, precision="int8", data=data)
+    assert made.verification.verdict is Verdict.PASS
+    for engine in made.manifest.engines:
+        graph = made.manifest.graphs[engine.graph]
+        precisions = set(graph.contracts["int8"].layers.values())
+        expected = "int8" if "int8" in precisions else "fp32"
+        assert (engine.precision_requested, engine.precision_actual) == (expected, expected)
+        assert ("int8" in graph.variants) == (expected == "int8")
+        assert engine.file == f"engines/tensorrt-rtx/{engine.graph}.{expected}.engine"
+        with pytest.raises(BackendUnavailableError, match="holds no int8 engine of tensorrt for"):
+            daenr_export.Bundle.open(made.bundle).graph(engine.graph).engine("tensorrt")
+        assert daenr_export.Bundle.open(made.bundle).graph(engine.graph).engine("tensorrt-rtx")
+    assert {graph for graph in made.manifest.graphs if "int8" in made.manifest.graphs[graph].variants} >= {"encoder"}
+    shown = CliRunner().invoke(main, ["inspect", str(made.bundle)]).stdout
+    assert "graphs/encoder.int8.onnx: 2 of 2 layers int8" in shown
+    assert "kept: responses: correlation with the reference of neuron" in shown or "fell back: node_conv" in shown
+
+
 @needs_tiles
 def test_a_recording_of_other_neurons_is_refused_and_nothing_is_written(tmp_path):
     checkpoint = write_checkpoint(tmp_path / "cnn_fr2.pt", "cnn-fr2")
@@ -219,8 +242,6 @@ def test_a_processor_without_tiles_is_told_so(responses, tmp_path, monkeypatch):
 
 
 def _refuse(self, graph):
-    from daenr_common.errors import BackendUnavailableError
-
     raise BackendUnavailableError("native library", "has code for none of this processor's", "choose another backend")
 
 
@@ -239,6 +260,11 @@ def test_options_that_make_no_sense_are_refused(precision):
 @pytest.mark.parametrize(
     ("more", "problem"),
     [
+        (
+            ["--precision", "int8"],
+            "--precision int8: scales activations by what they are on images that the model was fitted to, and none "
+            "were given; add --data",
+        ),
         (
             ["--data", "x.npz"],
             "--data: is what shorter numbers than float32 are held against, and there are none; "
