@@ -74,22 +74,22 @@ def shortest(layers: Mapping[str, str]) -> str:
 def fall_back(
     spec: GraphSpec,
     weights: Mapping[str, int],
-    precision: str,
+    start: Mapping[str, str],
     longer: Mapping[str, str],
     contract: Contract,
     open_: Open,
 ) -> Shortened:
-    """Start with all layers in a precision, and give them longer numbers until the contract holds.
+    """Start with short numbers in all layers, and give layers longer ones until the contract holds.
 
     Args:
         spec: of the graph.
         weights: how many each layer has, by name.
-        precision: to start with.
+        start: the precision of each to start with.
         longer: what each precision falls back to, down to `fp32`.
         contract: to keep.
         open_: what is tried.
     """
-    layers = dict.fromkeys(weights, precision)
+    layers = dict(start)
     fallbacks: list[str] = []
     while (now := shortest(layers)) != "fp32":
         with open_(layers) as session:

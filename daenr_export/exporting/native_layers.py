@@ -37,15 +37,19 @@ def shorten(graph: Graph, spec: GraphSpec, precision: str, contract: Contract, f
         ExportError: this processor has no tiles, so that nothing can be tried; or the compiler fails.
         MissingExtraError: the compiler is not installed.
     """
-    weights = layers_of(graph.onnx, spec.batch.max)
+    able = layers_of(graph.onnx, spec.batch.max)
+    weights = {name: layer.weights for name, layer in able.items()}
 
     def open_(layers: Mapping[str, str]) -> Session:
         return _open(graph, spec, layers, contract, folder)
 
+    def shortened(precision: str) -> Shortened:
+        start = {name: layer.at(precision) for name, layer in able.items()}
+        return fall_back(spec, weights, start, LONGER, contract, open_)
+
     if precision != AUTO:
-        return fall_back(spec, weights, precision, LONGER, contract, open_)
-    found = [fall_back(spec, weights, precision, LONGER, contract, open_) for precision in LONGER]
-    found.append(Shortened(dict.fromkeys(weights, "fp32")))
+        return shortened(precision)
+    found = [shortened("int8"), shortened("bf16"), Shortened(dict.fromkeys(weights, "fp32"))]
     distinct = list({tuple(item.layers.items()): item for item in reversed(found)}.values())
     sessions = [open_(item.layers) for item in distinct]
     times = _times(sessions, contract.golden.inputs(spec)[:1])

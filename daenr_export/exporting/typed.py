@@ -84,7 +84,8 @@ def _quantise(graph: Graph, batch: BatchRange, calibration: Array, contract: Con
     def open_(layers: Mapping[str, str]) -> Session:
         return OnnxRuntimeBackend().open(OnnxGraph(spec, content(layers), "int8"))
 
-    shortened = fall_back(spec, int8_layers(graph.onnx), "int8", {"int8": "fp32"}, contract, open_)
+    weights = int8_layers(graph.onnx)
+    shortened = fall_back(spec, weights, dict.fromkeys(weights, "int8"), {"int8": "fp32"}, contract, open_)
     if shortened.precision == "fp32":
         return graph, shortened.entry
     return replace(graph, int8=content(shortened.layers)), shortened.entry

@@ -13,7 +13,7 @@ import numpy as np
 from daenr_common.errors import ExportError
 from daenr_common.files import atomic_file, sha256_of
 from daenr_export.native.compiling import compile_library, compiler_version
-from daenr_export.native.planning.plan import can_be_shorter, make_plan
+from daenr_export.native.planning.plan import Shortenable, can_be_shorter, make_plan
 from daenr_export.native.reading.graph import read_network
 from daenr_export.native.reading.operations import Network
 from daenr_export.native.targets import InstructionSet, Shorter, Target, find_target
@@ -96,8 +96,8 @@ def make_library(
     return NativeLibrary(destination, target, names, len(compiled), seconds, compiler_version())
 
 
-def layers_of(content: bytes, max_batch: int) -> dict[str, int]:
-    """The layers that need not be float32, in order: what each is called, and how many weights it has.
+def layers_of(content: bytes, max_batch: int) -> dict[str, Shortenable]:
+    """The layers that need not multiply float32, in order, by what each is called.
 
     Args:
         content: the serialised graph.
@@ -111,7 +111,8 @@ def layers_of(content: bytes, max_batch: int) -> dict[str, int]:
 
 
 def _shorter(network: Network, max_batch: int, precision: str, layers: Mapping[str, str]) -> dict[str, Shorter]:
-    wanted = dict.fromkeys(can_be_shorter(make_plan(network, max_batch)), precision) | dict(layers)
+    able = can_be_shorter(make_plan(network, max_batch))
+    wanted = {name: layer.at(precision) for name, layer in able.items()} | dict(layers)
     return {name: cast("Shorter", numbers) for name, numbers in wanted.items() if numbers != "fp32"}
 
 

@@ -235,6 +235,54 @@ ALWAYS void matrix_layer(convolution c, matrices a, const float *in, const float
     }
 }
 
+/* The places of a map by twos, `[16 channels][two places][channel][place]` in bfloat16: the right matrix of a readout.
+
+   terms  places, rounded up to whole tiles; what is behind the last place is 0 */
+ALWAYS void pair_places(int places, int channels, int pixel, int terms, const float *in, unsigned char *right)
+{
+    const __m512i by_twos = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                                             21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    ROLLED for (int c = 0; c < channels; c += TILE)
+        ROLLED for (int p = 0; p < terms; p += 2, right += ROW_OF_TILE) {
+            const __m512 nothing = _mm512_setzero_ps();
+            const __m512 one = p < places ? *(const __m512 *)(in + p * pixel + c) : nothing;
+            const __m512 other = p + 1 < places ? *(const __m512 *)(in + (p + 1) * pixel + c) : nothing;
+            const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(other, one);
+            *(__m512i *)right = _mm512_permutexvar_epi16(by_twos, both);
+        }
+}
+
+/* A factorized readout: masks by the map, then weights over channels, as `few_neurons` does it in float32.
+
+   neurons   rounded up to whole tiles
+   masks     [neuron][place] in bfloat16, `terms` places to each neuron
+   features  [neuron][channel]
+   right     scratch for the map */
+ALWAYS void matrix_readout(int neurons, int places, int channels, int pixel, int terms, const float *in,
+                           const float *masks, const float *features, float *out, float *right)
+{
+    _Alignas(64) float sums[ROWS * ROWS];
+    pair_places(places, channels, pixel, terms, in, (unsigned char *)right);
+    ROLLED for (int first = 0; first < neurons; first += ROWS) {
+        const int rows = smaller(ROWS, neurons - first), down = rows / TILE;
+        vec totals[ROWS];
+        for (int n = 0; n < rows; n++)
+            totals[n] = (vec){0};
+        int across = 0;
+        ROLLED for (int c = 0; c < channels; c += across * TILE) {
+            across = channels - c >= 2 * TILE ? 2 : 1;
+            product(BF16, down, across, 2 * terms, (const unsigned char *)masks + (size_t)first * 2 * terms,
+                    (const unsigned char *)right + (size_t)c * 2 * terms, sums);
+            ROLLED for (int n = 0; n < rows; n++)
+                for (int v = 0; v < across; v++)
+                    totals[n] += load(sums + (n * across + v) * TILE) *
+                                 load(features + (size_t)(first + n) * channels + c + v * TILE);
+        }
+        ROLLED for (int n = 0; n < rows; n++)
+            out[first + n] = sum_of_lanes(totals[n]);
+    }
+}
+
 #else
 ALWAYS void begin_tiles(void) {}
 ALWAYS void end_tiles(void) {}

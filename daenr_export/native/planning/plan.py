@@ -16,6 +16,7 @@ from daenr_export.native.reading.operations import (
     Dense,
     Network,
     Pixels,
+    Readout,
     Standardise,
     TransposedConvolution,
 )
@@ -95,13 +96,39 @@ def make_plan(network: Network, max_batch: int, shorter: Mapping[str, Shorter] |
     return Plan(network, segments, storages, places, direct, images, arena, shorter or {})
 
 
-def can_be_shorter(plan: Plan) -> dict[str, int]:
-    """The values that may be computed from shorter numbers, in order, with how many weights each is computed from.
+@dataclass(frozen=True)
+class Shortenable:
+    """A layer that need not multiply float32.
 
-    The first layer, which reads single pixels, the last sums of a decoder, and readouts stay in float32.
+    Attributes:
+        weights: how many it has.
+        shortest: numbers that it can multiply.
+    """
+
+    weights: int
+    shortest: Shorter
+
+    def at(self, precision: str) -> str:
+        """What it multiplies where a precision is wanted."""
+        return self.shortest if precision == "int8" else precision
+
+
+def can_be_shorter(plan: Plan) -> dict[str, Shortenable]:
+    """The layers that need not multiply float32, in order, by the values that they make.
+
+    The first layer, which reads single pixels, and the last sums of a decoder are float32.
     """
     steps = [step for segment in plan.segments for step in segment.steps]
-    return {step.output: weights_of(step) for step in steps if isinstance(step, Layer) and reads_vectors(step)}
+    found = {result_of(step): _shortenable(step) for step in steps}
+    return {name: layer for name, layer in found.items() if layer}
+
+
+def _shortenable(step: Step) -> Shortenable | None:
+    if isinstance(step, Layer) and reads_vectors(step):
+        return Shortenable(weights_of(step), "int8")
+    if isinstance(step, Fused) and isinstance(step.operation, Readout):
+        return Shortenable(step.operation.masks.size + step.operation.features.size, "bf16")
+    return None
 
 
 def _step(fused: Fused, network: Network, source: Storage) -> Step:

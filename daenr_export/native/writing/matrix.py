@@ -1,4 +1,4 @@
-"""The C of a convolution as products of matrices of shorter numbers, for instruction sets that have tiles."""
+"""The C of convolutions and readouts as products of matrices of shorter numbers, for instruction sets with tiles."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daenr_export.native.planning.layers import Grid, Layer
+from daenr_export.native.planning.fusing import Fused
+from daenr_export.native.planning.layers import Grid, Layer, Storage, padded
+from daenr_export.native.reading.operations import Readout
 from daenr_export.native.targets import Shorter
 from daenr_export.native.writing.convolution import shape_of
 from daenr_export.native.writing.writer import StepCode, Writer
@@ -43,6 +45,31 @@ def write_matrix(layer: Layer, writer: Writer, images: int, numbers: Shorter) ->
     group = _function(layer, writer, weights, bias, images, numbers) if images > 1 else None
     shortened = images * layer.source.floats * _size(numbers) + TILE_BYTES
     return StepCode(one, group, scratch=(shortened + ROWS * max(w.bytes for w in weights)) // 4)
+
+
+def write_matrix_readout(fused: Fused, source: Storage, writer: Writer) -> StepCode:
+    """The function of a factorized readout, whose masks and map are bfloat16.
+
+    Args:
+        fused: with a `Readout`.
+        source: how its map lies in memory.
+        writer: of an instruction set with tiles.
+    """
+    operation = fused.operation
+    assert isinstance(operation, Readout)
+    places, count = operation.masks.shape
+    terms, neurons = -(-places // 32) * 32, padded(count)
+    masks = to_bf16(np.pad(operation.masks.T, ((0, neurons - count), (0, terms - places))))
+    features = np.pad(operation.features.T, ((0, neurons - count), (0, source.pixel - source.channels)))
+    at = [writer.constants.add(array) for array in (masks.view(np.uint32), features)]
+    bias = writer.constants.add(np.pad(operation.bias, (0, neurons - count)))
+    body = (
+        f"matrix_readout({neurons}, {places}, {source.pixel}, {source.pixel}, {terms}, in, weights_at({at[0]}), "
+        f"weights_at({at[1]}), out, scratch);\n"
+        f"add_bias({neurons}, weights_at({bias}), out, {fused.activation.upper()});"
+    )
+    title = f"{count} neurons of {places} places, {source.channels} channels, bf16"
+    return StepCode(writer.function("readout", IN_OUT, body, title), scratch=source.pixel * terms // 2)
 
 
 def _function(layer: Layer, writer: Writer, weights: list[_Weights], bias: int, images: int, numbers: Shorter) -> str:

@@ -12,7 +12,7 @@ from daenr_export.native.planning.plan import Plan, Segment, Step, result_of, so
 from daenr_export.native.planning.spread import Spread
 from daenr_export.native.targets import InstructionSet, Shorter
 from daenr_export.native.writing.convolution import write_convolution
-from daenr_export.native.writing.matrix import write_matrix
+from daenr_export.native.writing.matrix import write_matrix, write_matrix_readout
 from daenr_export.native.writing.others import write_other
 from daenr_export.native.writing.spread import write_spread
 from daenr_export.native.writing.writer import StepCode, Writer
@@ -72,7 +72,11 @@ def _write_step(step: Step, plan: Plan, writer: Writer, images: int) -> StepCode
         return write_matrix(step, writer, images, numbers)
     if isinstance(step, Layer):
         return write_convolution(step, writer, images)
-    return write_spread(step, writer) if isinstance(step, Spread) else write_other(step, plan, writer)
+    if isinstance(step, Spread):
+        return write_spread(step, writer)
+    if numbers:
+        return write_matrix_readout(step, plan.storages[step.operation.input], writer)
+    return write_other(step, plan, writer)
 
 
 def _numbers(step: Step, plan: Plan, writer: Writer) -> Shorter | None:

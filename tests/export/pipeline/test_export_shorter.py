@@ -84,7 +84,7 @@ def test_a_layer_falls_back_as_far_as_the_contract_wants(responses, tmp_path):
     none_left = responses.shorten("int8", tmp_path, correlation_with_reference=1.0)
     assert none_left.precision == "fp32"
     assert set(none_left.layers.values()) == {"fp32"}
-    assert len(none_left.fallbacks) == 2
+    assert len(none_left.fallbacks) == 3  # a readout has no int8 to begin with
 
 
 def test_of_the_shortest_layers_that_with_the_fewest_weights_is_given_up_first(responses, monkeypatch):
@@ -96,7 +96,7 @@ def test_of_the_shortest_layers_that_with_the_fewest_weights_is_given_up_first(r
         tried.append(dict(layers))
         return nullcontext()
 
-    found = fall_back(responses.spec, weights, "int8", LONGER, None, open_)
+    found = fall_back(responses.spec, weights, dict.fromkeys(weights, "int8"), LONGER, None, open_)
     assert found.layers == {"large": "bf16", "small": "fp32", "middle": "bf16"}
     assert found.precision == "bf16"
     assert found.contract == ("found",)
@@ -173,15 +173,15 @@ def test_a_bundle_says_what_each_layer_multiplies_and_what_that_cost(made):
     assert {entry.precision_requested for entry in entries.values()} == {"int8"}
     found = entries["responses"]
     assert found.precision_actual in ("int8", "bf16")
-    assert set(found.contract.layers) == {"features"}
+    assert set(found.contract.layers) == {"features", "responses"}
     assert found.instruction_sets[0] == "amx"
     assert found.file == f"native/{native_target()}/responses.{found.precision_actual}.so"
     assert [sentence.split(" of neuron")[0] for sentence in found.contract.found] == [
         "responses: correlation with the reference",
         "responses: loss of correlation with the recorded responses",
     ]
-    assert entries["readout"].precision_actual == "fp32"
-    assert not entries["readout"].contract.layers
+    assert set(entries["readout"].contract.layers) == {"responses"}
+    assert entries["readout"].precision_actual in ("bf16", "fp32")
 
 
 def test_it_answers_in_what_it_says(made):
@@ -193,8 +193,7 @@ def test_it_answers_in_what_it_says(made):
         )
         assert 1e-5 < difference < 0.1
         runs = {(run.graph, run.precision) for run in made.verification.runs if run.backend == "native"}
-        precision = next(entry.precision_actual for entry in made.manifest.natives if entry.graph == "responses")
-        assert {("responses", precision), ("readout", "fp32")} <= runs
+        assert runs == {(entry.graph, entry.precision_actual) for entry in made.manifest.natives}
 
 
 @pytest.mark.skipif(not is_installed("tensorrt_rtx"), reason="tensorrt-rtx-cu12 is not installed")
