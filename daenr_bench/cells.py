@@ -19,7 +19,7 @@ from daenr_export.bundle.golden import batch_sizes, in_batches
 from daenr_export.runtime.protocol import Backend, Session
 from daenr_export.specs import Array
 from daenr_export.verification.parity import Comparison, Tolerance, compare, from_manifest
-from daenr_export.verification.runs import Witness, answer_and_compare
+from daenr_export.verification.runs import Witness, answer_and_compare, precision_of
 from daenr_export.verification.science import Science, judge
 
 BATCH = 1
@@ -158,14 +158,15 @@ class _Opener:
         start_s = time.perf_counter()
         session = self._stack.enter_context(backend.open(graph))
         opening_s = time.perf_counter() - start_s
-        tolerance = from_manifest(manifest.tolerances, graph.precision)
+        precision = precision_of(session, graph)
+        tolerance = from_manifest(manifest.tolerances, precision)
         inputs = self._yardstick.golden.inputs(spec)
         references, against = self._yardstick.references(spec)
         answers, comparisons = _compare(session, inputs, references, tolerance)
         return Cell(
             graph=name,
             backend=backend.name,
-            precision=graph.precision,
+            precision=precision,
             opened_on=backend,
             session=session,
             opening_s=opening_s,

@@ -56,15 +56,17 @@ def print_contract(manifest: Manifest) -> None:
     for graph in manifest.graphs.values():
         found += [(graph.variants.get(p, graph.file), contract) for p, contract in graph.contracts.items()]
     for file, contract in found:
-        if not contract.layers and not contract.found:
+        if not contract.layers and not contract.kept:
             continue
         counts = Counter(contract.layers.values())
         layers = [f"{count} of {len(contract.layers)} layers {precision}" for precision, count in counts.items()]
         click.echo(f"{file}: {', '.join(layers) or 'under contract'}")
         for sentence in contract.fallbacks:
             click.echo(f"  fell back: {sentence}")
-        for sentence in contract.found:
+        for sentence in contract.kept:
             click.echo(f"  kept: {sentence}")
+        for sentence in contract.not_measured:
+            click.echo(f"  not measured: {sentence}")
 
 
 def _compiled(manifest: Manifest, entry: EngineEntry | NativeEntry) -> list[str]:

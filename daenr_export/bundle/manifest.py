@@ -87,12 +87,14 @@ class ContractEntry:
 
     Attributes:
         layers: the precision of each layer that had a choice, by name.
-        found: about the answers, a sentence for each margin.
+        kept: margins that hold, a sentence for each.
+        not_measured: margins that nothing could be said of, and why.
         fallbacks: layers that were given longer numbers, and what had broken the contract.
     """
 
     layers: dict[str, str]
-    found: tuple[str, ...]
+    kept: tuple[str, ...]
+    not_measured: tuple[str, ...]
     fallbacks: tuple[str, ...]
 
 

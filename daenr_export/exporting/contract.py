@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from daenr_common.verdict import Verdict
 from daenr_export.bundle import ContractEntry
 from daenr_export.bundle.golden import Golden
+from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from daenr_export.runtime.protocol import Session
-from daenr_export.specs import GraphSpec
+from daenr_export.specs import Array, GraphSpec
 from daenr_export.verification.margins import Margins
-from daenr_export.verification.parity import TOLERANCES
-from daenr_export.verification.runs import answer_and_compare
-from daenr_export.verification.science import HeldOut, judge
+from daenr_export.verification.parity import TOLERANCES, answer_all
+from daenr_export.verification.runs import OnnxGraph, answer_and_compare
+from daenr_export.verification.science import Floats, HeldOut, judge
 
 BY_LENGTH = ("int8", "bf16", "fp16", "fp32")
 """Precisions, the shortest numbers first."""
@@ -34,11 +38,30 @@ class Contract:
         golden: images, and what the model answers.
         held_out: the same images, and the responses that were recorded to them, if there are any.
         margins: what may be lost.
+        behind: the float32 graphs of features, which tell what features that are a little wrong cost.
     """
 
     golden: Golden
     held_out: HeldOut
     margins: Margins
+    behind: tuple[OnnxGraph, ...] = ()
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is found about answers.
+
+    Attributes:
+        kept: margins that hold, in sentences.
+        not_measured: margins that nothing could be said of.
+        broken: those that do not hold; and outputs of which nothing could be measured.
+        best_image: the image that is answered most nearly as the model does.
+    """
+
+    kept: tuple[str, ...] = ()
+    not_measured: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    best_image: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,12 +70,12 @@ class Shortened:
 
     Attributes:
         layers: the precision of each layer, by name.
-        contract: what was found, a sentence for each margin.
+        held: what was found about its answers.
         fallbacks: what was given up, and what had broken the contract.
     """
 
     layers: dict[str, str] = field(default_factory=dict)
-    contract: tuple[str, ...] = ()
+    held: Held = field(default_factory=Held)
     fallbacks: tuple[str, ...] = ()
 
     @property
@@ -63,7 +86,7 @@ class Shortened:
     @property
     def entry(self) -> ContractEntry:
         """As a manifest holds it."""
-        return ContractEntry(self.layers, self.contract, self.fallbacks)
+        return ContractEntry(self.layers, self.held.kept, self.held.not_measured, self.fallbacks)
 
 
 def shortest(layers: Mapping[str, str]) -> str:
@@ -93,22 +116,54 @@ def fall_back(
     fallbacks: list[str] = []
     while (now := shortest(layers)) != "fp32":
         with open_(layers) as session:
-            found, broken = hold(session, spec, now, contract)
-        if not broken:
-            return Shortened(layers, found, tuple(fallbacks))
+            held = hold(session, spec, now, contract)
+        if not held.broken:
+            return Shortened(layers, held, tuple(fallbacks))
         name = min((name for name in layers if layers[name] == now), key=lambda name: weights[name])
-        fallbacks.append(f"{name} from {now} to {longer[now]}: {'; '.join(broken)}")
+        fallbacks.append(f"{name} from {now} to {longer[now]}: {'; '.join(held.broken)}")
         layers[name] = longer[now]
-    return Shortened(layers, (), tuple(fallbacks))
+    return Shortened(layers, fallbacks=tuple(fallbacks))
 
 
-def hold(session: Session, spec: GraphSpec, precision: str, contract: Contract) -> tuple[tuple[str, ...], list[str]]:
-    """What is found about the answers of a session, in sentences; and those that break the contract."""
+def hold(session: Session, spec: GraphSpec, precision: str, contract: Contract) -> Held:
+    """Let a session answer the golden images, and hold its answers to the tolerances of tensors and to the margins.
+
+    Raises:
+        BackendUnavailableError: onnxruntime, which answers from features, is not installed.
+    """
     inputs, references = contract.golden.inputs(spec), contract.golden.references(spec)
     answers, comparisons = answer_and_compare(session, inputs, spec.batch.max, references, TOLERANCES[precision])
     broken = [f"{item.output}: {problem}" for item in comparisons for problem in item.problems]
     if not answers:
-        return (), broken
+        return Held(broken=tuple(broken))
+    best_image = int(_distances(answers, references).argmin())
+    if "features" in answers:
+        answers, references = _behind(answers["features"], contract)
     science = judge(answers, references, contract.held_out, contract.margins)
-    found = tuple(f"{finding.output}: {finding.reason}" for finding in science.findings)
-    return found, [*science.problems, *broken]
+    kept = [f"{f.output}: {f.reason}" for f in science.findings if f.verdict == Verdict.PASS.value]
+    unknown = [f"{f.output}: {f.reason}" for f in science.findings if f.verdict == Verdict.CANNOT_TELL.value]
+    measured = {f.output for f in science.findings if f.verdict != Verdict.CANNOT_TELL.value}
+    nothing = [f"{output}: no margin could be measured" for output in answers if output not in measured]
+    return Held(tuple(kept), tuple(unknown), (*science.problems, *broken, *nothing), best_image)
+
+
+def _behind(features: Array, contract: Contract) -> tuple[dict[str, Array], dict[str, Array]]:
+    """What the rest of the model makes of features, and what it should, by output."""
+    answers: dict[str, Array] = {}
+    references: dict[str, Array] = {}
+    for graph in contract.behind:
+        names = [output.name for output in graph.spec.outputs]
+        with OnnxRuntimeBackend().open(graph) as session:
+            answers |= dict(zip(names, answer_all(session.run, features, graph.spec.batch.max), strict=True))
+        references |= contract.golden.references(graph.spec)
+    return answers, references
+
+
+def _distances(answers: Mapping[str, Array], references: Mapping[str, Array]) -> Floats:
+    """How far the answers to each image are from the references, all outputs taken together."""
+    total = np.zeros(len(next(iter(answers.values()))))
+    for name, answer in answers.items():
+        reference = references[name].astype(np.float64).reshape(len(answer), -1)
+        error = answer.astype(np.float64).reshape(len(answer), -1) - reference
+        total += (error**2).mean(1) / max((reference**2).mean(), 1e-30)
+    return total

@@ -14,7 +14,8 @@ from daenr_common.extras import require
 from daenr_common.files import check_writable
 from daenr_export.bundle import Manifest
 from daenr_export.bundle.writer import refuse_output
-from daenr_export.exporting.options import DEFAULT_BATCH, UNDER_CONTRACT, Options, targets_of
+from daenr_export.exporting.options import DEFAULT_BATCH, ELSEWHERE, SHORTER, UNDER_CONTRACT, Options, targets_of
+from daenr_export.native.targets import find_target, native_target
 from daenr_export.specs import BatchRange
 from daenr_export.tensorrt import choose_flavour
 from daenr_export.tensorrt.flavour import Choice
@@ -64,7 +65,8 @@ def export(
         checkpoint_path: what `daenr-train fit` wrote, e.g. `cae_fr2.pt`.
         output: folder of the bundle; None for `cae_fr2.daenr` beside the checkpoint.
         trt: see `Options`, as for the next four.
-        precision: `fp32`, `tf32` or `fp16`; of compiled C `fp32`, `bf16`, `int8` or `auto`.
+        precision: `fp32`; `tf32` of engines; `fp16` or `int8` of graphs and engines; `bf16`, `int8` or `auto` of
+            compiled C.
         batch: smallest, tuned and largest batch size.
         input: `float32` or `uint8`.
         trt_flavour: `auto`, `rtx` or `enterprise`.
@@ -89,6 +91,9 @@ def export(
     if options.is_quantised and data is None:
         problem = "scales activations by what they are on images that the model was fitted to, and none were given"
         raise ExportError("--precision int8", problem, "add --data")
+    if options.targets and precision in SHORTER and not find_target(native_target()).shorter:
+        problem = f"is accepted only after it was tried, and there are no tiles on {native_target()}"
+        raise ExportError(f"--precision {precision}", problem, ELSEWHERE)
     if data is not None and precision not in UNDER_CONTRACT:
         problem = "is what shorter numbers than float32 are held against, and there are none"
         raise ExportError("--data", problem, f"add --precision with one of {', '.join(UNDER_CONTRACT)}")
@@ -102,7 +107,7 @@ def export(
     clock = _Clock(progress)
     flavour = choose_flavour(cast("Choice", options.trt_flavour)) if options.trt else None
     with clock.step("starting PyTorch and its ONNX exporter"):
-        _check_packages()
+        _check_packages(precision in UNDER_CONTRACT)
         from daenr_export.exporting.make_bundle import make_bundle
     data = None if data is None else Path(data)
     manifest = make_bundle(checkpoint_path, output, options, flavour, clock.step, data=data, region=region, force=force)
@@ -118,9 +123,11 @@ def _check_checkpoint(path: Path) -> None:
         raise CheckpointError(path, problem, remedy)
 
 
-def _check_packages() -> None:
+def _check_packages(is_under_contract: bool) -> None:
     for package in ("torch", "onnx", "onnxscript"):
         require(package, extra="export", purpose="exporting a checkpoint")
+    if is_under_contract:
+        require("onnxruntime", extra="cpu", purpose="finding out what shorter numbers cost")
 
 
 @dataclass

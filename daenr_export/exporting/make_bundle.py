@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import numpy as np
+
 from daenr_common.errors import CheckpointError
 from daenr_export.bundle import BundleWriter, ContractEntry, Manifest, write_bundle
 from daenr_export.bundle.golden import Golden
@@ -20,10 +22,11 @@ from daenr_export.graphs.make import Graph, make_graphs
 from daenr_export.graphs.pixels import Pixels, to_pixels
 from daenr_export.graphs.reference import make_golden
 from daenr_export.runtime.gate import RANGE_TOLERANCE
-from daenr_export.specs import Array
+from daenr_export.specs import Array, GraphSpec
 from daenr_export.tensorrt import Flavour
 from daenr_export.verification.margins import own_margins
-from daenr_export.verification.recorded import recorded_responses
+from daenr_export.verification.recorded import find_images, require_neurons
+from daenr_export.verification.runs import OnnxGraph
 from daenr_export.verification.science import HeldOut
 from daenr_train.checkpoint import Checkpoint, load_checkpoint
 from daenr_train.data import Recording, open_recording
@@ -67,7 +70,7 @@ def make_bundle(
     with step("asking PyTorch for the golden answers"):
         golden = make_golden(model, checkpoint.example_images, pixels)
         recording = None if data is None else open_recording(data, region or checkpoint.recording.region)
-        contract = _contract(checkpoint, Golden(golden), pixels, data, recording)
+        contract = _contract(checkpoint, Golden(golden), pixels, data, recording, _behind(graphs, options))
     contracts: dict[str, dict[str, ContractEntry]] = {}
     if options.is_half or options.is_quantised:
         with step(f"holding {options.precision} against the contract"):
@@ -107,15 +110,31 @@ def _contract(
     pixels: Pixels | None,
     data: Path | None,
     recording: Recording | None,
+    behind: tuple[OnnxGraph, ...],
 ) -> Contract:
-    """What shorter numbers are held against: golden images, and the responses that were recorded to them, if given."""
+    """What shorter numbers are held against: golden images, and the responses that were recorded to them, if given.
+
+    Raises:
+        RecordingError: the recording has other neurons, or was shown other images.
+    """
     neuron_ids = checkpoint.neuron_ids if checkpoint.spec.readout else ()
     recorded = None
-    if data is not None and recording is not None and neuron_ids:
-        rounded_by = pixels.scale / 2 if pixels else 0.0
-        fitted = recording_entry(checkpoint)
-        recorded = recorded_responses(data, recording, fitted, neuron_ids, golden.images, rounded_by).responses
-    return Contract(golden, HeldOut(golden.images, neuron_ids, recorded), own_margins())
+    if data is not None and recording is not None:
+        rounded_by, fitted = pixels.scale / 2 if pixels else 0.0, recording_entry(checkpoint)
+        shown = find_images(data, recording, fitted, golden.images, rounded_by)
+        if neuron_ids:
+            require_neurons(data, recording, fitted, neuron_ids)
+            recorded = recording.test_responses[:, shown].astype(np.float64)
+    return Contract(golden, HeldOut(golden.images, neuron_ids, recorded), own_margins(), behind)
+
+
+def _behind(graphs: Mapping[str, Graph], options: Options) -> tuple[OnnxGraph, ...]:
+    """The graphs of features, which say what features are worth."""
+    mine = [graph for name, graph in graphs.items() if name in ("readout", "decoder")]
+    return tuple(
+        OnnxGraph(GraphSpec(graph.name, graph.input, graph.outputs, options.batch), graph.onnx, "fp32")
+        for graph in mine
+    )
 
 
 def _calibration(recording: Recording, pixels: Pixels | None) -> Array:

@@ -19,9 +19,6 @@ from daenr_export.native import make_library
 from daenr_export.runtime.backends.native_library import ABI
 from daenr_export.specs import GraphSpec
 
-BUILT_IN_IMAGES = 2
-"""Golden images that a library carries, so that it can prove itself without Python."""
-
 
 @dataclass(frozen=True)
 class NativeFile:
@@ -71,13 +68,14 @@ def _build(
     folder: Path,
 ) -> NativeFile:
     precision = shortened.precision if shortened else "fp32"
+    first = shortened.held.best_image if shortened else 0
     library = make_library(
         graph.onnx,
         graph_name=graph.name,
         precision=precision,
         target=target,
-        golden_input=golden.inputs(spec)[:BUILT_IN_IMAGES],
-        golden_outputs={name: array[:BUILT_IN_IMAGES] for name, array in golden.references(spec).items()},
+        golden_input=golden.inputs(spec)[first : first + 1],
+        golden_outputs={name: array[first : first + 1] for name, array in golden.references(spec).items()},
         max_batch=options.batch.max,
         destination=folder / f"{graph.name}.{target}",
         layers=shortened.layers if shortened else None,

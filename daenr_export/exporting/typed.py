@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from daenr_common.errors import ExportError
-from daenr_common.extras import require
 from daenr_export.bundle import ContractEntry
 from daenr_export.exporting.contract import Contract, fall_back, hold
 from daenr_export.exporting.options import Options
@@ -40,9 +39,8 @@ def hold_variants(
 
     Raises:
         ExportError: float16 breaks the contract.
-        MissingExtraError: onnxruntime is not installed.
+        BackendUnavailableError: onnxruntime is not installed.
     """
-    require("onnxruntime", extra="onnxruntime", purpose=f"holding {options.precision} against the contract")
     if calibration is not None:
         return _quantise_all(graphs, options.batch, calibration, contract)
     return dict(graphs), {name: {"fp16": _hold_half(graph, options.batch, contract)} for name, graph in graphs.items()}
@@ -51,11 +49,11 @@ def hold_variants(
 def _hold_half(graph: Graph, batch: BatchRange, contract: Contract) -> ContractEntry:
     spec = GraphSpec(graph.name, graph.input, graph.outputs, batch)
     with OnnxRuntimeBackend().open(OnnxGraph(spec, graph.variants["fp16"], "fp16")) as session:
-        found, broken = hold(session, spec, "fp16", contract)
-    if broken:
-        problem = f"in fp16 breaks the contract: {'; '.join(broken)}"
+        held = hold(session, spec, "fp16", contract)
+    if held.broken:
+        problem = f"in fp16 breaks the contract: {'; '.join(held.broken)}"
         raise ExportError(f"graph {graph.name}", problem, "export with --precision fp32")
-    return ContractEntry({}, found, ())
+    return ContractEntry({}, held.kept, held.not_measured, ())
 
 
 def _quantise_all(

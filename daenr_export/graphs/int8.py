@@ -50,7 +50,7 @@ def to_int8(content: bytes, calibration: Array, nodes: Collection[str]) -> bytes
     Raises:
         MissingExtraError: onnxruntime is not installed.
     """
-    require("onnxruntime", extra="onnxruntime", purpose="quantising a graph")
+    require("onnxruntime", extra="cpu", purpose="quantising a graph")
     from onnxruntime import quantization
 
     model = onnx.load_from_string(content)

@@ -112,6 +112,13 @@ def layers_of(content: bytes, max_batch: int) -> dict[str, Shortenable]:
 
 def _shorter(network: Network, max_batch: int, precision: str, layers: Mapping[str, str]) -> dict[str, Shorter]:
     able = can_be_shorter(make_plan(network, max_batch))
+    if unknown := sorted(set(layers) - set(able)) or sorted(set(layers.values()) - set(PRECISIONS)):
+        names = ", ".join(able) or "none"
+        raise ExportError(
+            f"layers {', '.join(unknown)}", "cannot be chosen", f"choose of {names}, {', '.join(PRECISIONS)}"
+        )
+    if precision == "fp32" and set(layers.values()) - {"fp32"}:
+        raise ExportError("precision fp32", "is that of a library with shorter layers", "name the shortest of them")
     wanted = {name: layer.at(precision) for name, layer in able.items()} | dict(layers)
     return {name: cast("Shorter", numbers) for name, numbers in wanted.items() if numbers != "fp32"}
 

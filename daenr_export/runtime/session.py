@@ -25,9 +25,13 @@ class CallSession:
         spec: the graph that is open.
         answer: takes a batch, returns the outputs in the order of `spec.outputs`. Dropping it must free what it holds.
         bind: takes standing buffers of the library's own; None where it has no way to.
+        precision: that it computes in here, where that is another than what was compiled was made for.
     """
 
-    def __init__(self, backend: str, spec: GraphSpec, answer: Answer, bind: Bind | None = None) -> None:
+    def __init__(
+        self, backend: str, spec: GraphSpec, answer: Answer, bind: Bind | None = None, *, precision: str | None = None
+    ) -> None:
+        self.precision = precision
         self._subject = f"{backend} session of the graph {spec.name}"
         self._spec = spec
         self._answer = answer

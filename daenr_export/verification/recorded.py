@@ -62,7 +62,21 @@ def recorded_responses(
     Raises:
         RecordingError: the recording has other neurons, or was shown other images.
     """
-    _require_neurons(path, recording, fitted, neuron_ids)
+    require_neurons(path, recording, fitted, neuron_ids)
+    found = find_images(path, recording, fitted, images, rounded_by)
+    is_the_models = recording.fingerprint == fitted.fingerprint
+    identity = RecordingId(recording.region, recording.fingerprint, is_the_models, recording.n_repeats)
+    return Recorded(recording.test_responses[:, found].astype(np.float64), identity)
+
+
+def find_images(
+    path: Path, recording: Recording, fitted: RecordingEntry, images: Array, rounded_by: float = 0.0
+) -> list[int]:
+    """Which of a recording's test images golden images are. Arguments as of `recorded_responses`.
+
+    Raises:
+        RecordingError: an image is none of them.
+    """
     rows = [_row(image, recording.test_images, rounded_by + _ROUNDING) for image in images]
     found = [row for row in rows if row is not None]
     if len(found) < len(images):
@@ -71,12 +85,11 @@ def recorded_responses(
             f"has {len(found)} of the bundle's {len(images)} golden images among its test images",
             f"give the recording that the model was fitted to ({fitted.region}, from {fitted.source})",
         )
-    is_the_models = recording.fingerprint == fitted.fingerprint
-    identity = RecordingId(recording.region, recording.fingerprint, is_the_models, recording.n_repeats)
-    return Recorded(recording.test_responses[:, found].astype(np.float64), identity)
+    return found
 
 
-def _require_neurons(path: Path, recording: Recording, fitted: RecordingEntry, neuron_ids: tuple[str, ...]) -> None:
+def require_neurons(path: Path, recording: Recording, fitted: RecordingEntry, neuron_ids: tuple[str, ...]) -> None:
+    """Raise RecordingError unless the neurons of a recording are those of a model."""
     if recording.neuron_ids == neuron_ids:
         return
     problem = f"has {recording.n_neurons} neurons in {recording.region} that are not the bundle's"

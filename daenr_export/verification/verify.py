@@ -214,8 +214,9 @@ class _Runner:
             except BackendUnavailableError as error:
                 if self._must_run:
                     raise
-                not_run.append(Check(f"{self._backend.name} / {name}", Verdict.CANNOT_TELL, str(error)))
-        if runs or not not_run:
+                verdict = Verdict.FAIL if isinstance(error, native.WrongAnswersError) else Verdict.CANNOT_TELL
+                not_run.append(Check(f"{self._backend.name} / {name}", verdict, str(error)))
+        if runs or not not_run or any(check.verdict is Verdict.FAIL for check in not_run):
             return runs, not_run
         return runs, [Check(self._backend.name, Verdict.CANNOT_TELL, not_run[0].reason)]
 

@@ -72,7 +72,8 @@ DAENR_API int32_t daenr_run(void *state, int64_t batch, const void *input, void 
 
 /* Checks the weights' checksum, runs the built-in images and compares with their built-in answers.
 
-   worst    unless NULL: the largest error over the largest absolute answer of that output
+   worst    unless NULL: the largest error over the largest absolute answer of that output; where the precision is
+            shorter than fp32, the root of the mean square of the one over that of the other
 
    DAENR_DONE: as it should be. */
 DAENR_API int32_t daenr_self_test(void *state, double *worst);

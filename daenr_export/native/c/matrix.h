@@ -51,7 +51,7 @@ ALWAYS float largest(int count, const float *in)
 {
     vec most = {0}, nan = {0};
     ROLLED for (int i = 0; i < count; i += LANES) {
-        const vec x = load(in + i), magnitude = (vec)((bits)x & 0x7fffffff);
+        const vec x = load_loose(in + i), magnitude = (vec)((bits)x & 0x7fffffff);
         most = choose(magnitude > most, magnitude, most);
         nan += x * 0.0f;
     }
@@ -62,17 +62,17 @@ ALWAYS float largest(int count, const float *in)
     return found + sum_of_lanes(nan);
 }
 
-/* An image in shorter numbers, and what these are multiples of. */
+/* An image in shorter numbers, and what these are multiples of. It may be the caller's own, wherever that lies. */
 ALWAYS float shorten(shorter numbers, int count, const float *in, unsigned char *out)
 {
     if (numbers == BF16) {
         ROLLED for (int i = 0; i < count; i += LANES)
-            *(__m256bh *)(out + 2 * i) = _mm512_cvtneps_pbh(*(const __m512 *)(in + i));
+            *(__m256bh *)(out + 2 * i) = _mm512_cvtneps_pbh(_mm512_loadu_ps(in + i));
         return 1;
     }
     const float most = largest(count, in), by = most > 1e-30f ? 127 / most : 0;
     ROLLED for (int i = 0; i < count; i += LANES)
-        *(__m128i *)(out + i) = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32((__m512)(load(in + i) * by)));
+        *(__m128i *)(out + i) = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32((__m512)(load_loose(in + i) * by)));
     return most / 127;
 }
 
@@ -283,9 +283,6 @@ ALWAYS void matrix_readout(int neurons, int places, int channels, int pixel, int
     }
 }
 
-#else
-ALWAYS void begin_tiles(void) {}
-ALWAYS void end_tiles(void) {}
 #endif
 
 #endif

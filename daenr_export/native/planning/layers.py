@@ -112,7 +112,7 @@ class Layer:
 
 
 def reads_vectors(layer: Layer) -> bool:
-    """Whether a layer reads whole vectors of channels: all do but the first of a network."""
+    """Whether a layer reads whole vectors of channels: all do but the first of a graph of an image."""
     return layer.source.pixel % ALIGNMENT == 0
 
 

@@ -116,7 +116,7 @@ class Shortenable:
 def can_be_shorter(plan: Plan) -> dict[str, Shortenable]:
     """The layers that need not multiply float32, in order, by the values that they make.
 
-    The first layer, which reads single pixels, and the last sums of a decoder are float32.
+    The first layer of a graph of an image, which reads single pixels, and the last sums of a decoder are float32.
     """
     steps = [step for segment in plan.segments for step in segment.steps]
     found = {result_of(step): _shortenable(step) for step in steps}

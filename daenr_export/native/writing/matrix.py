@@ -14,8 +14,8 @@ from daenr_export.native.writing.convolution import shape_of
 from daenr_export.native.writing.writer import StepCode, Writer
 from daenr_export.specs import Array
 
-TILE_BYTES, COLUMNS, ROWS, MOST_IMAGES = 64, 16, 32, 8
-"""As in `matrix.h`: of a row of a tile and the columns of one, rows of the left matrix at a time, images of a group."""
+ROW_OF_TILE, COLUMNS, ROWS, MOST_IMAGES = 64, 16, 32, 8
+"""As in `matrix.h`: bytes of a row of a tile, columns of one, rows of the left matrix at a time, images of a group."""
 
 IN_OUT = "const float *restrict in, float *restrict out, float *restrict scratch"
 
@@ -43,7 +43,7 @@ def write_matrix(layer: Layer, writer: Writer, images: int, numbers: Shorter) ->
     weights = [_pack(grid, layer, numbers, writer) for grid in layer.grids]
     one = _function(layer, writer, weights, bias, 1, numbers)
     group = _function(layer, writer, weights, bias, images, numbers) if images > 1 else None
-    shortened = images * layer.source.floats * _size(numbers) + TILE_BYTES
+    shortened = images * layer.source.floats * _size(numbers) + ROW_OF_TILE
     return StepCode(one, group, scratch=(shortened + ROWS * max(w.bytes for w in weights)) // 4)
 
 
@@ -100,7 +100,7 @@ def _pack(grid: Grid, layer: Layer, numbers: Shorter, writer: Writer) -> _Weight
     matrix = np.pad(grid.weight, ((0, 0), (0, 0), (0, pixel - channels), (0, 0))).reshape(-1, outputs)
     units = np.abs(matrix).max(0, initial=0) / 127 if numbers == "int8" else np.ones(outputs)
     together = 4 // _size(numbers)
-    terms = TILE_BYTES // _size(numbers)
+    terms = ROW_OF_TILE // _size(numbers)
     matrix = np.pad(matrix, ((0, -len(matrix) % terms), (0, 0)))
     short = to_bf16(matrix) if numbers == "bf16" else to_int8(matrix, units)
     tiles = short.reshape(-1, COLUMNS, together, outputs // COLUMNS, COLUMNS).transpose(3, 0, 1, 4, 2)

@@ -10,7 +10,7 @@ import numpy as np
 
 from daenr_common.errors import BackendUnavailableError, DaenrError
 from daenr_common.files import sha256_of
-from daenr_export.native.targets import native_target
+from daenr_export.native.targets import AMX, native_target
 from daenr_export.runtime.backends.native_library import ALIGNMENT, NativeLibrary, load_library
 from daenr_export.runtime.protocol import Bound, GraphSource
 from daenr_export.runtime.session import CallSession, empty_buffers
@@ -21,10 +21,17 @@ NAME = "native"
 
 @final
 class NativeBackend:
-    """Opens graphs as compiled C (see `daenr_export.runtime.protocol.Backend`)."""
+    """Opens graphs as compiled C (see `daenr_export.runtime.protocol.Backend`).
+
+    Args:
+        tests: whether a library answers its built-in images when it is opened, and is refused if it does so wrongly.
+    """
 
     threads = 1
     """The caller's."""
+
+    def __init__(self, *, tests: bool = True) -> None:
+        self._tests = tests
 
     @property
     def name(self) -> str:
@@ -45,13 +52,21 @@ class NativeBackend:
         Raises:
             BackendUnavailableError: there is none for this machine, or it is of another version, another graph or
                 damaged, or this processor has none of its instruction sets.
+            WrongAnswersError: it answers its built-in images wrongly.
         """
         spec = graph.spec
         library = load_library(graph.native(native_target()), spec.name)
         library.check_is(spec, sha256_of(graph.onnx()))
-        _self_test(library, spec)
+        if self._tests:
+            _self_test(library, spec)
         answer = _Call(library, spec)
-        return CallSession(NAME, spec, answer, partial(_bind, library, spec))
+        # What a library with shorter numbers has for other processors computes in float32.
+        precision = None if library.instruction_set == AMX.name else "fp32"
+        return CallSession(NAME, spec, answer, partial(_bind, library, spec), precision=precision)
+
+
+class WrongAnswersError(BackendUnavailableError):
+    """A library that answers its built-in images wrongly."""
 
 
 def _self_test(library: NativeLibrary, spec: GraphSpec) -> None:
@@ -59,7 +74,7 @@ def _self_test(library: NativeLibrary, spec: GraphSpec) -> None:
     state = _state(library)
     if library.self_test(state.ctypes.data, ctypes.byref(worst)) != 0:
         problem = f"answers its built-in images wrongly here (error {worst.value:.1e} of scale)"
-        raise BackendUnavailableError(f"native library of the graph {spec.name}", problem, "choose another backend")
+        raise WrongAnswersError(f"native library of the graph {spec.name}", problem, "choose another backend")
 
 
 def _state(library: NativeLibrary) -> Array:

@@ -103,7 +103,7 @@ def test_variants_keep_the_contract_and_say_so(graphs, golden):
     assert not made["readout"].variants  # it has no product that int8 is for
     found = contracts["responses"]["int8"]
     assert set(found.layers.values()) <= {"int8", "fp32"}
-    assert found.found[0].startswith("responses: correlation with the reference of neuron unit-")
+    assert found.kept[0].startswith("responses: correlation with the reference of neuron unit-")
 
 
 def test_where_no_layer_keeps_the_contract_there_is_no_variant(graphs, golden):
@@ -120,7 +120,7 @@ def test_float16_is_held_to_the_contract(model, golden):
     options = Options(precision="fp16", batch=BATCH)
     same, contracts = hold_variants(graphs, options, None, contract_of(golden))
     assert same == graphs
-    assert contracts["responses"]["fp16"].found[0].endswith("at least 0.999 expected")
+    assert contracts["responses"]["fp16"].kept[0].endswith("at least 0.999 expected")
     with pytest.raises(
         ExportError, match=r"graph \w+: in fp16 breaks the contract: .* of neuron unit-\d+ is .*--precision fp32"
     ):

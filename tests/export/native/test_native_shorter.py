@@ -21,10 +21,13 @@ MOST = {"bf16": 15, "int8": 127}
 """Products of two such integers are exact, and so are their sums in float32."""
 
 
-@pytest.fixture(autouse=True)
-def _tiles():
+@pytest.fixture(scope="module")
+def tiles():
     if not has_tiles():
         pytest.skip("this processor has no tiles (Intel AMX)")
+
+
+needs_tiles = pytest.mark.usefixtures("tiles")
 
 
 def compile_shorter(content, folder, precision, **options):
@@ -56,6 +59,7 @@ def layers(draw):
     return g, (g.conv_transpose if transposed else g.conv)("image", count, **geometry), not transposed
 
 
+@needs_tiles
 @pytest.mark.slow
 @settings(
     max_examples=24,
@@ -89,6 +93,7 @@ def readouts(draw):
     return g, g.readout("image", draw(st.sampled_from([1, 15, 16, 17, 33, 103])), draw(st.sampled_from([0.0, 0.6])))
 
 
+@needs_tiles
 @pytest.mark.slow
 @settings(
     max_examples=10,
@@ -110,6 +115,7 @@ def test_readouts_of_whole_numbers_are_exact(readout, tmp_path_factory):
     np.testing.assert_allclose(loaded.run(batch)[0], native_graphs.reference(content, batch)[0], rtol=1e-6, atol=1e-3)
 
 
+@needs_tiles
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_network_is_as_close_as_its_numbers_are_and_the_same_in_any_batch(tmp_path, precision):
     content = native_graphs.autoencoder()
@@ -126,6 +132,7 @@ def test_a_network_is_as_close_as_its_numbers_are_and_the_same_in_any_batch(tmp_
             np.testing.assert_array_equal(alone[0], all_at_once[index])
 
 
+@needs_tiles
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_nan_and_infinity_are_never_hidden_and_touch_only_their_image(tmp_path, precision):
     g = GraphBuilder(16, 4, 4)
@@ -140,6 +147,7 @@ def test_nan_and_infinity_are_never_hidden_and_touch_only_their_image(tmp_path, 
     np.testing.assert_array_equal(found[[0, 3]], clean[[0, 3]])
 
 
+@needs_tiles
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_an_image_of_zeros_gives_the_bias(tmp_path, precision):
     g = GraphBuilder(16, 4, 4)
@@ -150,6 +158,7 @@ def test_an_image_of_zeros_gives_the_bias(tmp_path, precision):
     np.testing.assert_allclose(found, native_graphs.reference(content, batch)[0], rtol=1e-6, atol=1e-30)
 
 
+@needs_tiles
 def test_single_layers_can_stay_in_float32(tmp_path):
     content = native_graphs.autoencoder()
     able = layers_of(content, 64)
@@ -185,3 +194,32 @@ def test_bfloat16_is_rounded_to_the_nearest_and_to_even():
 def test_a_target_without_tiles_is_refused(target):
     with pytest.raises(ExportError, match=rf"--precision int8: is not computed in by compiled C for {target}"):
         find_target(target).of_precision("int8")
+
+
+@needs_tiles
+def test_an_input_may_lie_anywhere(tmp_path):
+    """A vector is read where the caller has it, which need not be aligned."""
+    g = GraphBuilder(32, 1, 1)
+    content = g.build(g.dense(g.flatten("image"), 20))
+    for precision in PRECISIONS:
+        loaded = compile_shorter(content, tmp_path, precision)
+        batch = native_graphs.images(content, 3)
+        memory = np.zeros(batch.nbytes + 16, np.uint8)[4 : 4 + batch.nbytes].view(np.float32).reshape(batch.shape)
+        memory[:] = batch
+        assert memory.ctypes.data % 64
+        np.testing.assert_array_equal(loaded.run(memory)[0], loaded.run(batch)[0])
+
+
+@pytest.mark.parametrize(
+    ("precision", "layers", "problem"),
+    [
+        ("int8", {"none": "fp32"}, "layers none: cannot be chosen; choose of elu_3, "),
+        ("int8", {"elu_3": "int4"}, "layers int4: cannot be chosen; choose of elu_3, "),
+        ("fp32", {"elu_3": "int8"}, "precision fp32: is that of a library with shorter layers"),
+    ],
+)
+def test_layers_that_cannot_be_are_refused(tmp_path, precision, layers, problem):
+    if not find_target("x86_64-linux").shorter:
+        pytest.skip("no target has tiles")
+    with pytest.raises(ExportError, match=problem):
+        compile_graph(native_graphs.autoencoder(), tmp_path, precision=precision, layers=layers, target="x86_64-linux")

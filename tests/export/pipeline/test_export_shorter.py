@@ -20,16 +20,19 @@ from daenr_common.verdict import Verdict
 from daenr_export.bundle.golden import Golden
 from daenr_export.cli import main
 from daenr_export.exporting import contract as contract_module
-from daenr_export.exporting import native_layers
-from daenr_export.exporting.contract import Contract, fall_back, shortest
+from daenr_export.exporting import make_bundle, native_layers
+from daenr_export.exporting.contract import Contract, Held, fall_back, shortest
 from daenr_export.exporting.native_layers import LONGER, shorten
 from daenr_export.exporting.options import Options
 from daenr_export.graphs.make import make_graphs
 from daenr_export.graphs.reference import make_golden
 from daenr_export.native.targets import find_target, native_target
+from daenr_export.runtime.backends import native, native_library
 from daenr_export.specs import BatchRange, GraphSpec
 from daenr_export.verification.margins import own_margins
+from daenr_export.verification.runs import OnnxGraph
 from daenr_export.verification.science import HeldOut
+from daenr_export.verification.verify import verify
 from daenr_train.data import Recording, write_npz
 
 pytest.importorskip("ziglang")
@@ -39,19 +42,28 @@ needs_tiles = pytest.mark.skipif("not __import__('native_library').has_tiles()",
 IMAGES = 24
 
 
+def spec_of(graph):
+    return GraphSpec(graph.name, graph.input, graph.outputs, BatchRange(1, 1, 16))
+
+
 class Case:
     """A graph of a random model, and a contract that tests make stricter."""
 
-    def __init__(self, model: str, graph: str) -> None:
+    def __init__(self, model: str, graph: str, n_images: int = IMAGES) -> None:
         made = random_model(model)
-        self.graph = make_graphs(made)[graph]
-        self.spec = GraphSpec(graph, self.graph.input, self.graph.outputs, BatchRange(1, 1, 16))
-        self.golden = Golden(make_golden(made, images(IMAGES)))
+        graphs = make_graphs(made)
+        self.graph, self.spec = graphs[graph], spec_of(graphs[graph])
+        self.behind = tuple(
+            OnnxGraph(spec_of(other), other.onnx, "fp32")
+            for name, other in graphs.items()
+            if name in ("readout", "decoder")
+        )
+        self.golden = Golden(make_golden(made, images(n_images)))
         self.neurons = tuple(f"unit-{index}" for index in range(made.spec.n_neurons))
 
     def shorten(self, precision, folder, **margins):
         held_out = HeldOut(self.golden.images, self.neurons)
-        contract = Contract(self.golden, held_out, replace(own_margins(), **margins))
+        contract = Contract(self.golden, held_out, replace(own_margins(), **margins), self.behind)
         return shorten(self.graph, self.spec, precision, contract, folder)
 
 
@@ -62,7 +74,7 @@ def responses():
 
 def worst_correlation(shortened) -> float:
     return float(
-        re.search(r"correlation with the reference of neuron unit-\d+ is ([\d.]+),", *shortened.contract[:1])[1]
+        re.search(r"correlation with the reference of neuron unit-\d+ is ([\d.]+),", *shortened.held.kept[:1])[1]
     )
 
 
@@ -76,7 +88,7 @@ def test_a_layer_falls_back_as_far_as_the_contract_wants(responses, tmp_path):
     between = (worst_correlation(int8) + worst_correlation(bf16)) / 2
     fallen = responses.shorten("int8", tmp_path, correlation_with_reference=between)
     assert fallen.layers == bf16.layers
-    assert fallen.contract[0].startswith("responses: correlation with the reference of neuron unit-")
+    assert fallen.held.kept[0].startswith("responses: correlation with the reference of neuron unit-")
     (sentence,) = fallen.fallbacks
     assert re.match(
         r"features from int8 to bf16: responses: correlation with the reference of neuron unit-\d+ is 0", sentence
@@ -87,10 +99,40 @@ def test_a_layer_falls_back_as_far_as_the_contract_wants(responses, tmp_path):
     assert len(none_left.fallbacks) == 3  # a readout has no int8 to begin with
 
 
+@needs_tiles
+def test_what_could_not_be_measured_is_not_said_to_be_kept(responses, tmp_path):
+    shortened = responses.shorten("bf16", tmp_path, correlation_with_reference=0.5)
+    assert [sentence.split(" is ")[0].split(" of neuron")[0] for sentence in shortened.held.kept] == [
+        "responses: correlation with the reference"
+    ]
+    assert shortened.held.not_measured == ("responses: not measured: no recorded responses were given",)
+
+
+@needs_tiles
+def test_where_nothing_can_be_measured_nothing_is_accepted(tmp_path):
+    case = Case("cnn-fr2", "responses", n_images=2)
+    shortened = case.shorten("int8", tmp_path)
+    assert shortened.precision == "fp32"
+    assert all("responses: no margin could be measured" in sentence for sentence in shortened.fallbacks)
+
+
+@needs_tiles
+def test_features_are_held_to_what_the_rest_of_the_model_makes_of_them(tmp_path):
+    case = Case("cae-fr2", "encoder")
+    shortened = case.shorten("int8", tmp_path, correlation_with_reference=0.5)
+    found = [sentence.split(":")[0] for sentence in shortened.held.kept]
+    assert found == ["responses", "reconstruction", "reconstruction"]
+    broken = case.shorten("int8", tmp_path, correlation_with_reference=1.0)
+    assert broken.precision == "fp32"
+    assert "responses: correlation with the reference of neuron" in broken.fallbacks[0]
+
+
 def test_of_the_shortest_layers_that_with_the_fewest_weights_is_given_up_first(responses, monkeypatch):
     weights = {"large": 300, "small": 10, "middle": 50}
     tried = []
-    monkeypatch.setattr(contract_module, "hold", lambda *_: (("found",), ["broken"] if len(tried) < 5 else []))
+    monkeypatch.setattr(
+        contract_module, "hold", lambda *_: Held(("kept",), broken=("broken",) if len(tried) < 5 else ())
+    )
 
     def open_(layers):
         tried.append(dict(layers))
@@ -99,7 +141,7 @@ def test_of_the_shortest_layers_that_with_the_fewest_weights_is_given_up_first(r
     found = fall_back(responses.spec, weights, dict.fromkeys(weights, "int8"), LONGER, None, open_)
     assert found.layers == {"large": "bf16", "small": "fp32", "middle": "bf16"}
     assert found.precision == "bf16"
-    assert found.contract == ("found",)
+    assert found.held.kept == ("kept",)
     assert [sentence.split(":")[0] for sentence in found.fallbacks] == [
         "small from int8 to bf16",
         "middle from int8 to bf16",
@@ -126,7 +168,6 @@ def test_auto_takes_what_answers_fastest(responses, tmp_path, monkeypatch):
     assert responses.shorten("auto", tmp_path, correlation_with_reference=0.5).precision == "fp32"
 
 
-@needs_tiles
 def test_times_are_those_of_the_sessions():
     class Slow:
         def __init__(self, seconds):
@@ -176,12 +217,39 @@ def test_a_bundle_says_what_each_layer_multiplies_and_what_that_cost(made):
     assert set(found.contract.layers) == {"features", "responses"}
     assert found.instruction_sets[0] == "amx"
     assert found.file == f"native/{native_target()}/responses.{found.precision_actual}.so"
-    assert [sentence.split(" of neuron")[0] for sentence in found.contract.found] == [
+    assert [sentence.split(" of neuron")[0] for sentence in found.contract.kept] == [
         "responses: correlation with the reference",
         "responses: loss of correlation with the recorded responses",
     ]
     assert set(entries["readout"].contract.layers) == {"responses"}
     assert entries["readout"].precision_actual in ("bf16", "fp32")
+
+
+def test_on_a_processor_without_tiles_it_is_judged_as_the_float32_that_it_computes(made, monkeypatch):
+    """The library is the same; it chose other code when it was loaded, as this session is told it did."""
+    monkeypatch.setattr(native_library.NativeLibrary, "instruction_set", "avx512", raising=False)
+    monkeypatch.setattr(native_library.NativeLibrary, "__setattr__", _keep_instruction_set)
+    monkeypatch.setattr(native_library, "_LOADED", {})
+    report = verify(made.bundle, ["native"])
+    assert {run.precision for run in report.runs} == {"fp32"}
+    assert report.verdict is Verdict.FAIL  # what runs here really is int8
+
+
+def _keep_instruction_set(self, name, value):
+    if name != "instruction_set":
+        object.__setattr__(self, name, value)
+
+
+def test_a_library_that_answers_wrongly_is_a_failure_and_not_only_unavailable(made, monkeypatch):
+    monkeypatch.setattr(native, "_self_test", _wrong)
+    report = verify(made.bundle)
+    wrong = [check for check in report.checks if "answers its built-in images wrongly" in check.reason]
+    assert {check.verdict for check in wrong} == {Verdict.FAIL}
+    assert report.verdict is Verdict.FAIL
+
+
+def _wrong(library, spec):
+    raise native.WrongAnswersError(f"graph {spec.name}", "answers its built-in images wrongly here", "choose another")
 
 
 def test_it_answers_in_what_it_says(made):
@@ -197,7 +265,9 @@ def test_it_answers_in_what_it_says(made):
 
 
 @pytest.mark.skipif(not is_installed("tensorrt_rtx"), reason="tensorrt-rtx-cu12 is not installed")
-def test_engines_are_built_of_the_layers_that_bear_int8(tmp_path):
+def test_engines_are_built_of_the_layers_that_bear_int8(tmp_path, monkeypatch):
+    lenient = replace(own_margins(), correlation_with_reference=0.5, recorded_correlation_drop=1.0)
+    monkeypatch.setattr(make_bundle, "own_margins", lambda: lenient)
     checkpoint = write_checkpoint(tmp_path / "cnn_fr2.pt", "cnn-fr2", n_images=IMAGES)
     data = recording_of(checkpoint, tmp_path / "recording.npz")
     made = daenr_export.export(checkpoint, trt=True, precision="int8", data=data)
@@ -215,7 +285,7 @@ def test_engines_are_built_of_the_layers_that_bear_int8(tmp_path):
     assert {graph for graph in made.manifest.graphs if "int8" in made.manifest.graphs[graph].variants} >= {"encoder"}
     shown = CliRunner().invoke(main, ["inspect", str(made.bundle)]).stdout
     assert "graphs/encoder.int8.onnx: 2 of 2 layers int8" in shown
-    assert "kept: responses: correlation with the reference of neuron" in shown or "fell back: node_conv" in shown
+    assert "kept: responses: correlation with the reference of neuron" in shown
 
 
 @needs_tiles

@@ -236,3 +236,24 @@ def test_enterprise_builds_for_the_gpu_that_is_here(monkeypatch: pytest.MonkeyPa
     assert build_engine(onnx_graph("encoder"), **arguments).compute_capabilities == ("9.0",)
     with pytest.raises(SpecError, match=r"builds for the GPU that it finds, not for 8\.6"):
         build_engine(onnx_graph("encoder"), **arguments, compute_capabilities=["8.6"])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "taken"), [([7, 7], 2), ([9, 7, 7], 3), ([7, 9, 7], 3), ([1, 2, 3, 4], 4), ([1, 2, 3, 1], 4)]
+)
+def test_of_builds_the_first_whose_size_was_seen_before_is_taken(
+    monkeypatch: pytest.MonkeyPatch, sizes: list[int], taken: int
+) -> None:
+    made = [SimpleNamespace(plan=bytes(size)) for size in sizes]
+    left = iter(made)
+    monkeypatch.setattr(builder, "build_engine", lambda *_, **__: next(left))
+    found = builder.build_usual_engine(b"", graph=spec_of("encoder"), precision="fp32", flavour=RTX)
+    assert found is made[taken - 1]
+
+
+def test_an_engine_that_is_built_on_its_gpu_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [SimpleNamespace(plan=b"1"), SimpleNamespace(plan=b"2")]
+    monkeypatch.setattr(builder, "build_engine", lambda *_, **__: made.pop(0))
+    found = builder.build_usual_engine(b"", graph=spec_of("encoder"), precision="fp32", flavour=ENTERPRISE)
+    assert found.plan == b"1"
+    assert len(made) == 1
