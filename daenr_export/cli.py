@@ -75,8 +75,8 @@ Exit codes: 0 pass, 1 fail, 2 unusable input, 3 nothing could be run here.
     default="fp32",
     show_default=True,
     help="What engines and compiled C compute in. tf32 is for --trt. fp16 and int8 add a typed variant of each graph, "
-    "from which engines are built. With --native, bf16, int8 and auto, the fastest, are for processors with Intel AMX. "
-    "int8 and bf16: for as many layers as the margins of the science allow.",
+    "from which engines are built. With --native, bf16, int8 and auto, the fastest, are for processors with Intel AMX, "
+    "int8 also with AVX-512 VNNI. int8 and bf16: for as many layers as the margins of the science allow.",
 )
 @click.option(
     "--batch",

@@ -91,8 +91,8 @@ def export(
     if options.is_quantised and data is None:
         problem = "scales activations by what they are on images that the model was fitted to, and none were given"
         raise ExportError("--precision int8", problem, "add --data")
-    if options.targets and precision in SHORTER and not find_target(native_target()).shorter:
-        problem = f"is accepted only after it was tried, and there are no tiles on {native_target()}"
+    if options.targets and precision in SHORTER and not find_target(native_target()).multiplying(precision):
+        problem = f"is accepted only after it was tried, and {native_target()} does not multiply such numbers"
         raise ExportError(f"--precision {precision}", problem, ELSEWHERE)
     if data is not None and precision not in UNDER_CONTRACT:
         problem = "is what shorter numbers than float32 are held against, and there are none"

@@ -16,7 +16,7 @@ SHORTER = ("bf16", "int8", "auto")
 
 UNDER_CONTRACT = ("fp16", *SHORTER)
 
-ELSEWHERE = "export on a processor with Intel AMX under Linux, or leave --precision out"
+ELSEWHERE = "export on a processor with Intel AMX (int8: or AVX-512 VNNI), or leave --precision out"
 """What to do where shorter numbers of compiled C cannot be tried."""
 
 NATIVE_PRECISIONS = ("fp32", *SHORTER)

@@ -64,8 +64,8 @@ def make_library(
     Args:
         onnx: the serialised graph, or where it is.
         graph_name: that the library gives itself, e.g. `responses`.
-        precision: one of `PRECISIONS`; bf16 and int8 are what processors with tiles (Intel AMX) multiply in, while
-            sums, and all that other processors compute, stay float32.
+        precision: one of `PRECISIONS`; bf16 and int8 are what the instruction sets of `Target.multiplying` multiply,
+            while all that others compute stays float32.
         target: one of `TARGETS`.
         golden_input: images `(n, *input)` for the self-test, n at most `max_batch`.
         golden_outputs: what the model answers them, by the names of the outputs.

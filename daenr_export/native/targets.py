@@ -23,7 +23,8 @@ class InstructionSet:
         lanes: floats in a vector.
         registers: vector registers.
         fused: whether it multiplies and adds in one instruction.
-        tiles: whether it multiplies matrices of shorter numbers than float32.
+        shorter: numbers that it multiplies faster than float32.
+        tiles: whether it does so on tiles, which must be set up for each run.
     """
 
     name: str
@@ -31,13 +32,15 @@ class InstructionSet:
     lanes: int
     registers: int
     fused: bool = True
+    shorter: tuple[Shorter, ...] = ()
     tiles: bool = False
 
 
-AMX = InstructionSet(
-    "amx", "x86_64+avx512f+avx512dq+avx512bw+avx512vl+avx512bf16+amx_tile+amx_bf16+amx_int8", 16, 32, tiles=True
-)
-AVX512 = InstructionSet("avx512", "x86_64+avx512f+avx512dq+avx512bw+avx512vl", 16, 32)
+_AVX512 = "x86_64+avx512f+avx512dq+avx512bw+avx512vl"
+_AMX = f"{_AVX512}+avx512vnni+avx512bf16+amx_tile+amx_bf16+amx_int8"
+AMX = InstructionSet("amx", _AMX, 16, 32, shorter=("int8", "bf16"), tiles=True)
+AVX512_VNNI = InstructionSet("avx512_vnni", f"{_AVX512}+avx512vnni", 16, 32, shorter=("int8",))
+AVX512 = InstructionSet("avx512", _AVX512, 16, 32)
 AVX2 = InstructionSet("avx2", "x86_64+avx2+fma", 8, 16)
 BASELINE = InstructionSet("baseline", "x86_64", 4, 16, fused=False)
 NEON = InstructionSet("neon", "generic", 4, 32)
@@ -72,21 +75,28 @@ class Target:
         """
         if precision == "fp32":
             return self.instruction_sets
-        if not self.shorter:
-            able = ", ".join(target.name for target in _TARGETS if target.shorter)
+        if not self.multiplying(precision):
+            able = ", ".join(target.name for target in _TARGETS if target.multiplying(precision))
             problem = f"is not computed in by compiled C for {self.name}"
             raise ExportError(f"--precision {precision}", problem, f"leave it out, or compile for {able}")
-        return (*self.shorter, *self.instruction_sets)
+        return (*self.multiplying(precision), *self.instruction_sets)
+
+    def multiplying(self, precision: str) -> tuple[InstructionSet, ...]:
+        """The instruction sets that multiply such numbers faster than float32; of `auto` any shorter ones."""
+        return tuple(one for one in self.shorter if precision in one.shorter or (precision == "auto" and one.shorter))
 
 
 _TARGETS = (
-    Target("x86_64-linux", "x86_64-linux-gnu.2.17", ".so", X86_64, (AMX,)),
-    Target("x86_64-windows", "x86_64-windows-gnu", ".dll", X86_64),
+    Target("x86_64-linux", "x86_64-linux-gnu.2.17", ".so", X86_64, (AMX, AVX512_VNNI)),
+    Target("x86_64-windows", "x86_64-windows-gnu", ".dll", X86_64, (AVX512_VNNI,)),
     Target("x86_64-macos", "x86_64-macos", ".dylib", X86_64),
     Target("aarch64-linux", "aarch64-linux-gnu.2.17", ".so", AARCH64),
     Target("aarch64-windows", "aarch64-windows-gnu", ".dll", AARCH64),
     Target("aarch64-macos", "aarch64-macos", ".dylib", AARCH64),
 )
+SHORTER_SETS = (AMX.name, AVX512_VNNI.name)
+"""Instruction sets that compute in what a library was made for, where that is shorter than float32."""
+
 _BY_NAME = {target.name: target for target in _TARGETS}
 
 TARGETS: tuple[str, ...] = tuple(_BY_NAME)

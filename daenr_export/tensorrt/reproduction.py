@@ -49,10 +49,10 @@ def reproduce(plan: bytes, onnx: bytes, record: EngineEntry, graph: GraphSpec) -
             least = min(least, _distance(again, plan))
     if len(plan) not in sizes:
         found = " or ".join(map(str, sorted(sizes)))
-        return _mismatch(), f"it has {len(plan)} bytes, and rebuilt from the source {found}"
+        return _mismatch(record), f"it has {len(plan)} bytes, and rebuilt from the source {found}"
     reason = f"{least} of {len(plan)} bytes differ from the nearest of {REBUILDS} builds from the source"
     if least > VARYING * len(plan):
-        return _mismatch(), reason
+        return _mismatch(record), reason
     other: Precision = "fp32" if record.precision_requested == "tf32" else "tf32"
     if plan in _builds(onnx, record, graph, other):
         allowed = "with" if other == "tf32" else "without"
@@ -75,6 +75,10 @@ def _distance(one: bytes, other: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(one, np.uint8) != np.frombuffer(other, np.uint8)))
 
 
-def _mismatch() -> Verdict:
-    """That builds are alike was measured on Linux without a GPU, so that only there a difference is a failure."""
-    return Verdict.FAIL if sys.platform == "linux" and why_no_gpu() else Verdict.CANNOT_TELL
+def _mismatch(record: EngineEntry) -> Verdict:
+    """That builds are alike was measured on Linux without a GPU, so that only there a difference is a failure.
+
+    Builds of int8 graphs are not: of one encoder one in eight was of another size, and more beside other programs.
+    """
+    are_alike = sys.platform == "linux" and why_no_gpu() and record.precision_actual != "int8"
+    return Verdict.FAIL if are_alike else Verdict.CANNOT_TELL

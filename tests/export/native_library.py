@@ -144,15 +144,21 @@ def instruction_sets_here() -> tuple[str, ...]:
 
 
 @functools.cache
-def has_tiles() -> bool:
-    """Whether this processor multiplies matrices of bfloat16 and int8."""
-    if not find_target(native_target()).shorter:
-        return False
+def shorter_sets_here() -> tuple[str, ...]:
+    """The instruction sets of this processor that multiply shorter numbers than float32."""
     g = native_graphs.GraphBuilder(3)
     content = g.build(g.activate("image", "Elu"))
-    with tempfile.TemporaryDirectory() as folder:
-        path = compile_graph(content, Path(folder), instruction_sets=("amx",), precision="int8")
-        return Loaded(path).instruction_set == "amx"
+    found = []
+    for machine in find_target(native_target()).shorter:
+        with tempfile.TemporaryDirectory() as folder:
+            path = compile_graph(content, Path(folder), instruction_sets=(machine.name,), precision="int8")
+            found += [machine.name] if Loaded(path).instruction_set == machine.name else []
+    return tuple(found)
+
+
+def has_tiles() -> bool:
+    """Whether this processor multiplies matrices of bfloat16 and int8."""
+    return "amx" in shorter_sets_here()
 
 
 def best_here() -> tuple[str]:

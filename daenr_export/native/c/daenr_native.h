@@ -40,7 +40,7 @@ typedef struct daenr_graph {
     int32_t abi;              /* DAENR_NATIVE_ABI: check it before anything else */
     int32_t n_outputs;
     const char *name;         /* "responses" */
-    const char *precision;    /* "fp32"; "bf16" or "int8" where "amx" multiplies these, and others "fp32" */
+    const char *precision;    /* "fp32"; "bf16" or "int8" where "amx" or "avx512_vnni" multiplies these */
     const char *target;       /* "x86_64-linux" */
     const char *source;       /* SHA-256, in hexadecimal, of the ONNX file that this was generated from */
     int64_t max_batch;
@@ -56,8 +56,8 @@ typedef struct daenr_graph {
 /* What the library computes. Never NULL; belongs to the library. */
 DAENR_API const daenr_graph *daenr_describe(void);
 
-/* The instruction set that was chosen for this processor when the library was loaded: "amx", "avx512", "avx2",
-   "baseline" or "neon". NULL: the processor has none of those that the library was compiled for. */
+/* The instruction set that was chosen for this processor when the library was loaded: "amx",
+   "avx512_vnni", "avx512", "avx2", "baseline" or "neon". NULL: the processor has none of those that the library was compiled for. */
 DAENR_API const char *daenr_instruction_set(void);
 
 /* Answers a batch. The same input gives the same bits, in every batch and at every place in it.

@@ -54,6 +54,15 @@ static int has_tiles(void)
 #endif
 }
 
+/* Dot products of int8. */
+static int has_dots(void)
+{
+    const uint32_t vnni = 1u << 11;
+    uint32_t r[4];
+    cpuid(7, 0, r);
+    return has_bits(r[2], vnni);
+}
+
 static int processor_has(enum instruction_set set)
 {
     enum { FMA = 1u << 12, OSXSAVE = 1u << 27, AVX = 1u << 28 };             /* leaf 1, ecx */
@@ -71,7 +80,9 @@ static int processor_has(enum instruction_set set)
     cpuid(7, 0, r);
     if (!has_bits(r[1], set == AVX2 ? AVX2_BIT : AVX2_BIT | AVX512F | AVX512DQ | avx512bw | avx512vl))
         return 0;
-    return set != AMX || has_tiles();
+    if (set == AMX || set == AVX512_VNNI)
+        return has_dots() && (set == AVX512_VNNI || has_tiles());
+    return 1;
 }
 #else
 static int processor_has(enum instruction_set set) { return set == NEON; }

@@ -17,6 +17,9 @@ from daenr_export.specs import Array
 ROW_OF_TILE, COLUMNS, ROWS, MOST_IMAGES = 64, 16, 32, 8
 """As in `matrix.h`: bytes of a row of a tile, columns of one, rows of the left matrix at a time, images of a group."""
 
+SUMS = ROWS * ROWS
+"""Floats of scratch for sums."""
+
 IN_OUT = "const float *restrict in, float *restrict out, float *restrict scratch"
 
 
@@ -44,7 +47,7 @@ def write_matrix(layer: Layer, writer: Writer, images: int, numbers: Shorter) ->
     one = _function(layer, writer, weights, bias, 1, numbers)
     group = _function(layer, writer, weights, bias, images, numbers) if images > 1 else None
     shortened = images * layer.source.floats * _size(numbers) + ROW_OF_TILE
-    return StepCode(one, group, scratch=(shortened + ROWS * max(w.bytes for w in weights)) // 4)
+    return StepCode(one, group, scratch=SUMS + (shortened + ROWS * max(w.bytes for w in weights)) // 4)
 
 
 def write_matrix_readout(fused: Fused, source: Storage, writer: Writer) -> StepCode:
@@ -69,7 +72,7 @@ def write_matrix_readout(fused: Fused, source: Storage, writer: Writer) -> StepC
         f"add_bias({neurons}, weights_at({bias}), out, {fused.activation.upper()});"
     )
     title = f"{count} neurons of {places} places, {source.channels} channels, bf16"
-    return StepCode(writer.function("readout", IN_OUT, body, title), scratch=source.pixel * terms // 2)
+    return StepCode(writer.function("readout", IN_OUT, body, title), scratch=SUMS + source.pixel * terms // 2)
 
 
 def _function(layer: Layer, writer: Writer, weights: list[_Weights], bias: int, images: int, numbers: Shorter) -> str:

@@ -81,7 +81,8 @@ def _write_step(step: Step, plan: Plan, writer: Writer, images: int) -> StepCode
 
 def _numbers(step: Step, plan: Plan, writer: Writer) -> Shorter | None:
     """What a step multiplies, where that is shorter than float32."""
-    return plan.shorter.get(result_of(step)) if writer.machine.tiles else None
+    numbers = plan.shorter.get(result_of(step))
+    return numbers if numbers in writer.machine.shorter else None
 
 
 def _images(name: str, plan: Plan, codes: Mapping[str, StepCode], images: int) -> str:

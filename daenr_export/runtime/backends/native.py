@@ -10,7 +10,7 @@ import numpy as np
 
 from daenr_common.errors import BackendUnavailableError, DaenrError
 from daenr_common.files import sha256_of
-from daenr_export.native.targets import AMX, native_target
+from daenr_export.native.targets import SHORTER_SETS, native_target
 from daenr_export.runtime.backends.native_library import ALIGNMENT, NativeLibrary, load_library
 from daenr_export.runtime.protocol import Bound, GraphSource
 from daenr_export.runtime.session import CallSession, empty_buffers
@@ -21,17 +21,10 @@ NAME = "native"
 
 @final
 class NativeBackend:
-    """Opens graphs as compiled C (see `daenr_export.runtime.protocol.Backend`).
-
-    Args:
-        tests: whether a library answers its built-in images when it is opened, and is refused if it does so wrongly.
-    """
+    """Opens graphs as compiled C (see `daenr_export.runtime.protocol.Backend`)."""
 
     threads = 1
     """The caller's."""
-
-    def __init__(self, *, tests: bool = True) -> None:
-        self._tests = tests
 
     @property
     def name(self) -> str:
@@ -54,15 +47,25 @@ class NativeBackend:
                 damaged, or this processor has none of its instruction sets.
             WrongAnswersError: it answers its built-in images wrongly.
         """
-        spec = graph.spec
-        library = load_library(graph.native(native_target()), spec.name)
-        library.check_is(spec, sha256_of(graph.onnx()))
-        if self._tests:
-            _self_test(library, spec)
-        answer = _Call(library, spec)
-        # What a library with shorter numbers has for other processors computes in float32.
-        precision = None if library.instruction_set == AMX.name else "fp32"
-        return CallSession(NAME, spec, answer, partial(_bind, library, spec), precision=precision)
+        return open_graph(graph)
+
+
+def open_graph(graph: GraphSource, *, tests: bool = True) -> CallSession:
+    """Open a graph as compiled C. Raises as `NativeBackend.open`.
+
+    Args:
+        graph: of a bundle, or one that is tried.
+        tests: whether the library first answers the images that were compiled into it.
+    """
+    spec = graph.spec
+    library = load_library(graph.native(native_target()), spec.name)
+    library.check_is(spec, sha256_of(graph.onnx()))
+    if tests:
+        _self_test(library, spec)
+    answer = _Call(library, spec)
+    # What a library with shorter numbers has for other processors computes in float32.
+    precision = None if library.instruction_set in SHORTER_SETS else "fp32"
+    return CallSession(NAME, spec, answer, partial(_bind, library, spec), precision=precision)
 
 
 class WrongAnswersError(BackendUnavailableError):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from native_graphs import GraphBuilder
-from native_library import Loaded, compile_graph, has_tiles
+from native_library import Loaded, compile_graph, shorter_sets_here
 from test_native_graphs import geometries
 
 from daenr_common.errors import ExportError
@@ -17,21 +17,15 @@ from daenr_export.native.targets import find_target
 from daenr_export.native.writing.matrix import to_bf16
 
 PRECISIONS = ("bf16", "int8")
+WAYS = [("bf16", "amx"), ("int8", "amx"), ("int8", "avx512_vnni")]
 MOST = {"bf16": 15, "int8": 127}
 """Products of two such integers are exact, and so are their sums in float32."""
 
 
-@pytest.fixture(scope="module")
-def tiles():
-    if not has_tiles():
-        pytest.skip("this processor has no tiles (Intel AMX)")
-
-
-needs_tiles = pytest.mark.usefixtures("tiles")
-
-
-def compile_shorter(content, folder, precision, **options):
-    return Loaded(compile_graph(content, folder, precision=precision, instruction_sets=("amx",), **options))
+def compile_shorter(content, folder, precision, machine="amx", **options):
+    if machine not in shorter_sets_here():
+        pytest.skip(f"this processor has no {machine}")
+    return Loaded(compile_graph(content, folder, precision=precision, instruction_sets=(machine,), **options))
 
 
 def whole_numbers(g: GraphBuilder, precision: str) -> None:
@@ -59,24 +53,24 @@ def layers(draw):
     return g, (g.conv_transpose if transposed else g.conv)("image", count, **geometry), not transposed
 
 
-@needs_tiles
 @pytest.mark.slow
 @settings(
-    max_examples=24,
+    max_examples=36,
     deadline=None,
     derandomize=True,
     database=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-@given(layer=layers(), precision=st.sampled_from(PRECISIONS))
-def test_whole_numbers_are_multiplied_exactly(layer, precision, tmp_path_factory):
+@given(layer=layers(), way=st.sampled_from(WAYS))
+def test_whole_numbers_are_multiplied_exactly(layer, way, tmp_path_factory):
     """Any map, kernel, stride, padding and number of channels; where int8 rounds a weight, by no more than that."""
     g, out, is_exact = layer
+    precision, machine = way
     whole_numbers(g, precision)
     content = g.build(out)
-    loaded = compile_shorter(content, tmp_path_factory.mktemp("layer"), precision)
-    assert loaded.instruction_set == "amx"
+    loaded = compile_shorter(content, tmp_path_factory.mktemp("layer"), precision, machine)
+    assert loaded.instruction_set == machine
     batch = whole_images(content, 19, precision)
     (expected,) = native_graphs.reference(content, batch)
     (found,) = loaded.run(batch)
@@ -93,7 +87,6 @@ def readouts(draw):
     return g, g.readout("image", draw(st.sampled_from([1, 15, 16, 17, 33, 103])), draw(st.sampled_from([0.0, 0.6])))
 
 
-@needs_tiles
 @pytest.mark.slow
 @settings(
     max_examples=10,
@@ -115,11 +108,10 @@ def test_readouts_of_whole_numbers_are_exact(readout, tmp_path_factory):
     np.testing.assert_allclose(loaded.run(batch)[0], native_graphs.reference(content, batch)[0], rtol=1e-6, atol=1e-3)
 
 
-@needs_tiles
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_network_is_as_close_as_its_numbers_are_and_the_same_in_any_batch(tmp_path, precision):
+@pytest.mark.parametrize(("precision", "machine"), WAYS)
+def test_a_network_is_as_close_as_its_numbers_are_and_the_same_in_any_batch(tmp_path, precision, machine):
     content = native_graphs.autoencoder()
-    loaded = compile_shorter(content, tmp_path, precision)
+    loaded = compile_shorter(content, tmp_path, precision, machine)
     assert loaded.graph.precision == precision.encode()
     assert loaded.self_test()[0] == 0
     batch = native_graphs.images(content, 21, seed=3)
@@ -132,12 +124,11 @@ def test_a_network_is_as_close_as_its_numbers_are_and_the_same_in_any_batch(tmp_
             np.testing.assert_array_equal(alone[0], all_at_once[index])
 
 
-@needs_tiles
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_nan_and_infinity_are_never_hidden_and_touch_only_their_image(tmp_path, precision):
+@pytest.mark.parametrize(("precision", "machine"), WAYS)
+def test_nan_and_infinity_are_never_hidden_and_touch_only_their_image(tmp_path, precision, machine):
     g = GraphBuilder(16, 4, 4)
     content = g.build(g.conv("image", 20, kernel=(3, 3), stride=(1, 1)))
-    loaded = compile_shorter(content, tmp_path, precision)
+    loaded = compile_shorter(content, tmp_path, precision, machine)
     batch = native_graphs.images(content, 4)
     (clean,) = loaded.run(batch)
     batch[1, 3, 2, 2], batch[2, 3, 2, 2] = np.nan, np.inf
@@ -147,18 +138,16 @@ def test_nan_and_infinity_are_never_hidden_and_touch_only_their_image(tmp_path, 
     np.testing.assert_array_equal(found[[0, 3]], clean[[0, 3]])
 
 
-@needs_tiles
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_an_image_of_zeros_gives_the_bias(tmp_path, precision):
+@pytest.mark.parametrize(("precision", "machine"), WAYS)
+def test_an_image_of_zeros_gives_the_bias(tmp_path, precision, machine):
     g = GraphBuilder(16, 4, 4)
     content = g.build(g.conv("image", 20))
     batch = np.zeros((2, 16, 4, 4), np.float32)
     batch[1] = 1e-39
-    (found,) = compile_shorter(content, tmp_path, precision).run(batch)
+    (found,) = compile_shorter(content, tmp_path, precision, machine).run(batch)
     np.testing.assert_allclose(found, native_graphs.reference(content, batch)[0], rtol=1e-6, atol=1e-30)
 
 
-@needs_tiles
 def test_single_layers_can_stay_in_float32(tmp_path):
     content = native_graphs.autoencoder()
     able = layers_of(content, 64)
@@ -190,19 +179,35 @@ def test_bfloat16_is_rounded_to_the_nearest_and_to_even():
     np.testing.assert_array_equal(to_bf16(values), expected)
 
 
-@pytest.mark.parametrize("target", ["aarch64-linux", "x86_64-windows"])
-def test_a_target_without_tiles_is_refused(target):
-    with pytest.raises(ExportError, match=rf"--precision int8: is not computed in by compiled C for {target}"):
-        find_target(target).of_precision("int8")
+@pytest.mark.parametrize(
+    ("target", "precision"), [("aarch64-linux", "int8"), ("x86_64-macos", "int8"), ("x86_64-windows", "bf16")]
+)
+def test_a_target_that_does_not_multiply_such_numbers_is_refused(target, precision):
+    with pytest.raises(ExportError, match=rf"--precision {precision}: is not computed in by compiled C for {target}"):
+        find_target(target).of_precision(precision)
 
 
-@needs_tiles
+def test_dot_products_and_tiles_give_the_same_sums(tmp_path):
+    """Sums of int8 are whole numbers; what is around them is the same code."""
+    content = native_graphs.autoencoder()
+    exact = dict.fromkeys([name for name, layer in layers_of(content, 64).items() if layer.shortest == "bf16"], "fp32")
+    batch = native_graphs.images(content, 9)
+    tiles, dots = (compile_shorter(content, tmp_path, "int8", name, layers=exact) for name in ("amx", "avx512_vnni"))
+    for one, other in zip(tiles.run(batch), dots.run(batch), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=2e-6 * abs(one).max())
+
+
+def test_a_library_for_windows_is_made(tmp_path):
+    path = compile_graph(native_graphs.autoencoder(), tmp_path, precision="int8", target="x86_64-windows")
+    assert path.read_bytes()[:2] == b"MZ"
+
+
 def test_an_input_may_lie_anywhere(tmp_path):
     """A vector is read where the caller has it, which need not be aligned."""
     g = GraphBuilder(32, 1, 1)
     content = g.build(g.dense(g.flatten("image"), 20))
-    for precision in PRECISIONS:
-        loaded = compile_shorter(content, tmp_path, precision)
+    for precision, machine in WAYS:
+        loaded = compile_shorter(content, tmp_path, precision, machine)
         batch = native_graphs.images(content, 3)
         memory = np.zeros(batch.nbytes + 16, np.uint8)[4 : 4 + batch.nbytes].view(np.float32).reshape(batch.shape)
         memory[:] = batch
