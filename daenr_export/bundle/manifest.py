@@ -222,9 +222,9 @@ class Manifest:
         mine = (e.precision_requested for e in self.engines if (e.graph, e.flavour) == (graph, flavour))
         return next(mine, self.precision_requested)
 
-    def native_precision(self, graph: str) -> str:
-        """The shortest numbers that the libraries of a graph multiply."""
-        mine = (native.precision_actual for native in self.natives if native.graph == graph)
+    def native_precision(self, graph: str, target: str) -> str:
+        """The shortest numbers that the library of a graph multiplies on a kind of machine."""
+        mine = (native.precision_actual for native in self.natives if (native.graph, native.target) == (graph, target))
         return next(mine, "fp32")
 
     @property

@@ -16,6 +16,7 @@ from daenr_export.exporting.native_layers import shorten
 from daenr_export.exporting.options import Options
 from daenr_export.graphs.make import Graph
 from daenr_export.native import make_library
+from daenr_export.native.targets import find_target
 from daenr_export.runtime.backends.native_library import ABI
 from daenr_export.specs import GraphSpec
 
@@ -67,6 +68,8 @@ def _build(
     shortened: Shortened | None,
     folder: Path,
 ) -> NativeFile:
+    if shortened and not find_target(target).multiplying(shortened.precision):
+        shortened = None  # that target's library is the float32 one
     precision = shortened.precision if shortened else "fp32"
     first = shortened.held.best_image if shortened else 0
     library = make_library(

@@ -82,7 +82,7 @@ class Target:
         return (*self.multiplying(precision), *self.instruction_sets)
 
     def multiplying(self, precision: str) -> tuple[InstructionSet, ...]:
-        """The instruction sets that multiply such numbers faster than float32; of `auto` any shorter ones."""
+        """The instruction sets that multiply such numbers faster than float32; of `auto` any that are shorter."""
         return tuple(one for one in self.shorter if precision in one.shorter or (precision == "auto" and one.shorter))
 
 

@@ -86,7 +86,7 @@ class Witness:
     def native(self, target: str) -> bytes:
         """The library of compiled C for a target."""
         content = self._graph.native(target)
-        self._compiled = self._manifest.native_precision(self.spec.name)
+        self._compiled = self._manifest.native_precision(self.spec.name, target)
         return content
 
 

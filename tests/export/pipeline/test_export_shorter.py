@@ -214,12 +214,13 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shorter")
     checkpoint = write_checkpoint(folder / "cnn_fr2.pt", "cnn-fr2", n_images=IMAGES)
     data = recording_of(checkpoint, folder / "recording.npz")
-    return daenr_export.export(checkpoint, native=True, precision="int8", data=data)
+    targets = (native_target(), "x86_64-windows")
+    return daenr_export.export(checkpoint, native=True, precision="int8", data=data, targets=targets)
 
 
 def test_a_bundle_says_what_each_layer_multiplies_and_what_that_cost(made):
     assert made.verification.verdict is Verdict.PASS
-    entries = {entry.graph: entry for entry in made.manifest.natives}
+    entries = {entry.graph: entry for entry in made.manifest.natives if entry.target == native_target()}
     assert {entry.precision_requested for entry in entries.values()} == {"int8"}
     found = entries["responses"]
     assert found.precision_actual in ("int8", "bf16")
@@ -232,6 +233,17 @@ def test_a_bundle_says_what_each_layer_multiplies_and_what_that_cost(made):
     ]
     assert set(entries["readout"].contract.layers) == {"responses"}
     assert entries["readout"].precision_actual in ("bf16", "fp32")
+
+
+def test_a_target_gets_float32_where_it_does_not_multiply_what_was_accepted(made):
+    """Under Windows there are no tiles to use, and dot products are of int8 alone."""
+    windows = {entry.graph: entry for entry in made.manifest.natives if entry.target == "x86_64-windows"}
+    here = {entry.graph: entry for entry in made.manifest.natives if entry.target == native_target()}
+    for graph, entry in windows.items():
+        is_int8 = here[graph].precision_actual == "int8"
+        assert entry.precision_actual == ("int8" if is_int8 else "fp32")
+        assert (entry.contract is None) == (not is_int8)
+        assert entry.instruction_sets[0] == ("avx512_vnni" if is_int8 else "avx512")
 
 
 def test_on_a_processor_without_tiles_it_is_judged_as_the_float32_that_it_computes(made, monkeypatch):
@@ -270,7 +282,8 @@ def test_it_answers_in_what_it_says(made):
         )
         assert 1e-5 < difference < 0.1
         runs = {(run.graph, run.precision) for run in made.verification.runs if run.backend == "native"}
-        assert runs == {(entry.graph, entry.precision_actual) for entry in made.manifest.natives}
+        mine = [entry for entry in made.manifest.natives if entry.target == native_target()]
+        assert runs == {(entry.graph, entry.precision_actual) for entry in mine}
 
 
 @pytest.mark.skipif(not is_installed("tensorrt_rtx"), reason="tensorrt-rtx-cu12 is not installed")
