@@ -11,7 +11,6 @@ from daenr_export.bundle import EngineEntry
 from daenr_export.exporting.describe import engine_file
 from daenr_export.exporting.options import Options
 from daenr_export.graphs.make import Graph
-from daenr_export.specs import GraphSpec
 from daenr_export.tensorrt import Flavour, Precision, build_usual_engine
 
 
@@ -37,7 +36,7 @@ def _build(graph: Graph, flavour: Flavour, options: Options) -> EngineFile:
     precision = "fp32" if options.precision == "int8" and graph.int8 is None else options.precision
     built = build_usual_engine(
         _source(graph, precision),
-        graph=GraphSpec(graph.name, graph.input, graph.outputs, options.batch),
+        graph=graph.spec(options.batch),
         precision=cast("Precision", precision),
         flavour=flavour,
     )

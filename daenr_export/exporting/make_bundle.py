@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import numpy as np
-
 from daenr_common.errors import CheckpointError
 from daenr_export.bundle import BundleWriter, ContractEntry, Manifest, write_bundle
 from daenr_export.bundle.golden import Golden
@@ -22,10 +20,10 @@ from daenr_export.graphs.make import Graph, make_graphs
 from daenr_export.graphs.pixels import Pixels, to_pixels
 from daenr_export.graphs.reference import make_golden
 from daenr_export.runtime.gate import RANGE_TOLERANCE
-from daenr_export.specs import Array, GraphSpec
+from daenr_export.specs import Array
 from daenr_export.tensorrt import Flavour
 from daenr_export.verification.margins import own_margins
-from daenr_export.verification.recorded import find_images, require_neurons
+from daenr_export.verification.recorded import find_images, recorded_responses
 from daenr_export.verification.runs import OnnxGraph
 from daenr_export.verification.science import HeldOut
 from daenr_train.checkpoint import Checkpoint, load_checkpoint
@@ -121,20 +119,17 @@ def _contract(
     recorded = None
     if data is not None and recording is not None:
         rounded_by, fitted = pixels.scale / 2 if pixels else 0.0, recording_entry(checkpoint)
-        shown = find_images(data, recording, fitted, golden.images, rounded_by)
         if neuron_ids:
-            require_neurons(data, recording, fitted, neuron_ids)
-            recorded = recording.test_responses[:, shown].astype(np.float64)
+            recorded = recorded_responses(data, recording, fitted, neuron_ids, golden.images, rounded_by).responses
+        else:
+            find_images(data, recording, fitted, golden.images, rounded_by)
     return Contract(golden, HeldOut(golden.images, neuron_ids, recorded), own_margins(), behind)
 
 
 def _behind(graphs: Mapping[str, Graph], options: Options) -> tuple[OnnxGraph, ...]:
     """The graphs of features, which say what features are worth."""
     mine = [graph for name, graph in graphs.items() if name in ("readout", "decoder")]
-    return tuple(
-        OnnxGraph(GraphSpec(graph.name, graph.input, graph.outputs, options.batch), graph.onnx, "fp32")
-        for graph in mine
-    )
+    return tuple(OnnxGraph(graph.spec(options.batch), graph.onnx, "fp32") for graph in mine)
 
 
 def _calibration(recording: Recording, pixels: Pixels | None) -> Array:

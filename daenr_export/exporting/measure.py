@@ -11,7 +11,7 @@ from daenr_export.bundle.golden import Golden
 from daenr_export.graphs.make import Graph
 from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from daenr_export.runtime.protocol import Backend
-from daenr_export.specs import BatchRange, GraphSpec
+from daenr_export.specs import BatchRange
 from daenr_export.verification.parity import TOLERANCES
 from daenr_export.verification.reference_backend import ReferenceBackend
 from daenr_export.verification.runs import FEW, OnnxGraph, Run, Sampling, run_graph
@@ -48,7 +48,7 @@ class _Evaluator:
         self._label = f"{self._backend.name} {version(package)}"
 
     def parities(self, graph: Graph, batch: BatchRange) -> Iterator[Parity]:
-        spec = GraphSpec(graph.name, graph.input, graph.outputs, batch)
+        spec = graph.spec(batch)
         yield from self._parities(OnnxGraph(spec, graph.onnx, "fp32"))
         for precision, content in graph.variants.items():
             yield from self._parities(OnnxGraph(spec, content, precision))

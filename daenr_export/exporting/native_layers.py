@@ -6,9 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import final
 
 from daenr_common.errors import BackendUnavailableError, ExportError
 from daenr_export.exporting.contract import Contract, Shortened, fall_back, shortest
@@ -19,6 +17,7 @@ from daenr_export.native.targets import find_target, native_target
 from daenr_export.runtime.backends.native import open_graph
 from daenr_export.runtime.protocol import Session
 from daenr_export.specs import Array, GraphSpec
+from daenr_export.verification.runs import OnnxGraph
 
 LONGER = {"int8": "bf16", "bf16": "fp32"}
 AUTO = "auto"
@@ -80,26 +79,6 @@ def _multiplies_bf16(open_: Callable[[Mapping[str, str]], Session], layers: list
     return _BF16_HERE[0]
 
 
-@final
-@dataclass(frozen=True)
-class _Candidate:
-    """A graph with a library that is tried, as the backend sees it (`daenr_export.runtime.protocol.GraphSource`)."""
-
-    spec: GraphSpec
-    content: bytes
-    library: bytes
-    cache_folder: Path | None = None
-
-    def onnx(self) -> bytes:
-        return self.content
-
-    def engine(self, flavour: str) -> bytes:
-        raise BackendUnavailableError(f"graph {self.spec.name}", f"has no {flavour} engine", "export it with --trt")
-
-    def native(self, target: str) -> bytes:  # noqa: ARG002 (only this machine's is made)
-        return self.library
-
-
 def _open(graph: Graph, spec: GraphSpec, layers: Mapping[str, str], contract: Contract, folder: Path) -> Session:
     precision, path = shortest(layers), folder / f"{graph.name}.candidate"
     make_library(
@@ -116,7 +95,7 @@ def _open(graph: Graph, spec: GraphSpec, layers: Mapping[str, str], contract: Co
     )
     try:
         # Without its self-test: whether answers are good enough is for the contract to say.
-        return open_graph(_Candidate(spec, graph.onnx, path.read_bytes()), tests=False)
+        return open_graph(OnnxGraph(spec, graph.onnx, precision, library=path.read_bytes()), tests=False)
     except BackendUnavailableError as error:
         raise ExportError(
             f"--precision {precision}", f"is accepted only after it was tried, which fails here ({error})", ELSEWHERE

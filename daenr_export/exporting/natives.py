@@ -51,7 +51,7 @@ def build_natives(graphs: Iterable[Graph], contract: Contract, options: Options)
 
 
 def _build_all(graph: Graph, contract: Contract, options: Options, folder: Path) -> Iterator[NativeFile]:
-    spec = GraphSpec(graph.name, graph.input, graph.outputs, options.batch)
+    spec = graph.spec(options.batch)
     shortened = None
     if options.precision != "fp32":
         shortened = shorten(graph, spec, options.precision, contract, folder)

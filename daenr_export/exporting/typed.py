@@ -13,7 +13,7 @@ from daenr_export.graphs.int8 import int8_layers, to_int8
 from daenr_export.graphs.make import Graph
 from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from daenr_export.runtime.protocol import Session
-from daenr_export.specs import Array, BatchRange, GraphSpec
+from daenr_export.specs import Array, BatchRange
 from daenr_export.verification.runs import OnnxGraph
 
 MOST_IMAGES = 256
@@ -47,7 +47,7 @@ def hold_variants(
 
 
 def _hold_half(graph: Graph, batch: BatchRange, contract: Contract) -> ContractEntry:
-    spec = GraphSpec(graph.name, graph.input, graph.outputs, batch)
+    spec = graph.spec(batch)
     with OnnxRuntimeBackend().open(OnnxGraph(spec, graph.variants["fp16"], "fp16")) as session:
         held = hold(session, spec, "fp16", contract)
     if held.broken:
@@ -61,7 +61,7 @@ def _quantise_all(
 ) -> tuple[dict[str, Graph], Contracts]:
     images = images[:: -(-len(images) // MOST_IMAGES)]
     encoder = graphs["encoder"]
-    spec = GraphSpec(encoder.name, encoder.input, encoder.outputs, BatchRange(1, 1, len(images)))
+    spec = encoder.spec(BatchRange(1, 1, len(images)))
     with OnnxRuntimeBackend().open(OnnxGraph(spec, encoder.onnx, "fp32")) as session:
         features = session.run(images)[0]
     quantised, contracts = {}, {}
@@ -74,7 +74,7 @@ def _quantise_all(
 
 def _quantise(graph: Graph, batch: BatchRange, calibration: Array, contract: Contract) -> tuple[Graph, ContractEntry]:
     """The graph with an int8 variant, for as many layers as keep the contract; without one where none does."""
-    spec = GraphSpec(graph.name, graph.input, graph.outputs, batch)
+    spec = graph.spec(batch)
 
     def content(layers: Mapping[str, str]) -> bytes:
         return to_int8(graph.onnx, calibration, [name for name, precision in layers.items() if precision == "int8"])

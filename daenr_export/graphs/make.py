@@ -12,7 +12,7 @@ from daenr_export.graphs.half import to_half
 from daenr_export.graphs.names import Cut, cuts_of
 from daenr_export.graphs.pixels import Pixels, take_pixels
 from daenr_export.graphs.trace import trace
-from daenr_export.specs import TensorSpec
+from daenr_export.specs import BatchRange, GraphSpec, TensorSpec
 from daenr_train.models import DaeNr
 
 
@@ -37,6 +37,10 @@ class Graph:
     opset: int
     half: bytes | None = None
     int8: bytes | None = None
+
+    def spec(self, batch: BatchRange) -> GraphSpec:
+        """Input, outputs and the batch sizes that it is exported for."""
+        return GraphSpec(self.name, self.input, self.outputs, batch)
 
     @property
     def variants(self) -> dict[str, bytes]:

@@ -111,6 +111,8 @@ def layers_of(content: bytes, max_batch: int) -> dict[str, Shortenable]:
 
 
 def _shorter(network: Network, max_batch: int, precision: str, layers: Mapping[str, str]) -> dict[str, Shorter]:
+    if precision == "fp32" and not layers:
+        return {}
     able = can_be_shorter(make_plan(network, max_batch))
     if unknown := sorted(set(layers) - set(able)) or sorted(set(layers.values()) - set(PRECISIONS)):
         names = ", ".join(able) or "none"

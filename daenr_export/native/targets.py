@@ -12,6 +12,9 @@ from daenr_common.errors import DaenrError, ExportError
 Shorter = Literal["bf16", "int8"]
 """Numbers that are shorter than float32."""
 
+BYTES: dict[Shorter | None, int] = {"int8": 1, "bf16": 2, None: 4}
+"""Of a number; None is float32."""
+
 
 @dataclass(frozen=True)
 class InstructionSet:

@@ -62,7 +62,7 @@ def recorded_responses(
     Raises:
         RecordingError: the recording has other neurons, or was shown other images.
     """
-    require_neurons(path, recording, fitted, neuron_ids)
+    _require_neurons(path, recording, fitted, neuron_ids)
     found = find_images(path, recording, fitted, images, rounded_by)
     is_the_models = recording.fingerprint == fitted.fingerprint
     identity = RecordingId(recording.region, recording.fingerprint, is_the_models, recording.n_repeats)
@@ -88,7 +88,7 @@ def find_images(
     return found
 
 
-def require_neurons(path: Path, recording: Recording, fitted: RecordingEntry, neuron_ids: tuple[str, ...]) -> None:
+def _require_neurons(path: Path, recording: Recording, fitted: RecordingEntry, neuron_ids: tuple[str, ...]) -> None:
     """Raise RecordingError unless the neurons of a recording are those of a model."""
     if recording.neuron_ids == neuron_ids:
         return

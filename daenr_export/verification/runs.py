@@ -25,6 +25,7 @@ class OnnxGraph:
     content: bytes
     precision: str
     cache_folder: Path | None = None
+    library: bytes | None = None
 
     def onnx(self) -> bytes:
         """The ONNX graph."""
@@ -35,7 +36,9 @@ class OnnxGraph:
         raise BackendUnavailableError(f"graph {self.spec.name}", f"has no {flavour} engine", "export it with --trt")
 
     def native(self, target: str) -> bytes:
-        """Raise BackendUnavailableError: there is none."""
+        """The library of compiled C, if it was given one; else raise BackendUnavailableError."""
+        if self.library is not None:
+            return self.library
         raise BackendUnavailableError(f"graph {self.spec.name}", f"has no {target} library", "export it with --native")
 
 

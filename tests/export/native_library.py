@@ -12,6 +12,7 @@ import native_graphs
 import numpy as np
 import onnx
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 from daenr_export.native import make_library, native_target
 from daenr_export.native.targets import find_target
@@ -164,6 +165,18 @@ def has_tiles() -> bool:
 def best_here() -> tuple[str]:
     """The instruction set that a library would choose on this processor."""
     return instruction_sets_here()[:1]
+
+
+def generated(count: int) -> settings:
+    """So many examples of hypothesis, the same in every run: each is compiled, so none is looked for twice."""
+    return settings(
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 def skip_without(name: str) -> None:

@@ -56,7 +56,7 @@ class Plan:
         images: in a group; 1 where a batch never has `GROUP`.
         arena: floats of the arena.
         shorter: what is multiplied for a value, by its name, where that is shorter than float32 and the instruction set
-            has tiles for it.
+            multiplies such numbers.
     """
 
     network: Network

@@ -1,4 +1,4 @@
-"""The C of convolutions and readouts as products of matrices of shorter numbers, for instruction sets with tiles."""
+"""The C of convolutions and readouts as products of matrices of shorter numbers (`matrix.h`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from daenr_export.native.planning.fusing import Fused
 from daenr_export.native.planning.layers import Grid, Layer, Storage, padded
 from daenr_export.native.reading.operations import Readout
-from daenr_export.native.targets import Shorter
+from daenr_export.native.targets import BYTES, Shorter
 from daenr_export.native.writing.convolution import shape_of
 from daenr_export.native.writing.writer import StepCode, Writer
 from daenr_export.specs import Array
@@ -37,7 +37,7 @@ def write_matrix(layer: Layer, writer: Writer, images: int, numbers: Shorter) ->
 
     Args:
         layer: one that `reads_vectors`.
-        writer: of an instruction set with tiles.
+        writer: of an instruction set that multiplies such numbers.
         images: that a group takes at once; 1 where it takes them one by one.
         numbers: that are multiplied.
     """
@@ -46,7 +46,7 @@ def write_matrix(layer: Layer, writer: Writer, images: int, numbers: Shorter) ->
     weights = [_pack(grid, layer, numbers, writer) for grid in layer.grids]
     one = _function(layer, writer, weights, bias, 1, numbers)
     group = _function(layer, writer, weights, bias, images, numbers) if images > 1 else None
-    shortened = images * layer.source.floats * _size(numbers) + ROW_OF_TILE
+    shortened = images * layer.source.floats * BYTES[numbers] + ROW_OF_TILE
     return StepCode(one, group, scratch=SUMS + (shortened + ROWS * max(w.bytes for w in weights)) // 4)
 
 
@@ -56,7 +56,7 @@ def write_matrix_readout(fused: Fused, source: Storage, writer: Writer) -> StepC
     Args:
         fused: with a `Readout`.
         source: how its map lies in memory.
-        writer: of an instruction set with tiles.
+        writer: of an instruction set that multiplies bfloat16.
     """
     operation = fused.operation
     assert isinstance(operation, Readout)
@@ -92,23 +92,19 @@ def _function(layer: Layer, writer: Writer, weights: list[_Weights], bias: int, 
     return writer.function("matrix", IN_OUT, "\n".join(lines), title)
 
 
-def _size(numbers: Shorter) -> int:
-    return 2 if numbers == "bf16" else 1
-
-
 def _pack(grid: Grid, layer: Layer, numbers: Shorter, writer: Writer) -> _Weights:
     """Keep the weights as `[16 columns][tile][terms by twos or fours][column][term]`, and each column's unit."""
     channels, outputs = grid.weight.shape[2:]
     pixel = layer.source.pixel
     matrix = np.pad(grid.weight, ((0, 0), (0, 0), (0, pixel - channels), (0, 0))).reshape(-1, outputs)
     units = np.abs(matrix).max(0, initial=0) / 127 if numbers == "int8" else np.ones(outputs)
-    together = 4 // _size(numbers)
-    terms = ROW_OF_TILE // _size(numbers)
+    together = 4 // BYTES[numbers]
+    terms = ROW_OF_TILE // BYTES[numbers]
     matrix = np.pad(matrix, ((0, -len(matrix) % terms), (0, 0)))
     short = to_bf16(matrix) if numbers == "bf16" else to_int8(matrix, units)
     tiles = short.reshape(-1, COLUMNS, together, outputs // COLUMNS, COLUMNS).transpose(3, 0, 1, 4, 2)
     packed = writer.constants.add(np.ascontiguousarray(tiles).view(np.uint32))
-    return _Weights(packed, writer.constants.add(units.astype(np.float32)), len(matrix) * _size(numbers))
+    return _Weights(packed, writer.constants.add(units.astype(np.float32)), len(matrix) * BYTES[numbers])
 
 
 def to_bf16(array: Array) -> Array:

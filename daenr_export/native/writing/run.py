@@ -10,7 +10,7 @@ import numpy as np
 from daenr_export.native.planning.layers import Layer
 from daenr_export.native.planning.plan import Plan, Segment, Step, result_of, source_of, weights_of
 from daenr_export.native.planning.spread import Spread
-from daenr_export.native.targets import InstructionSet, Shorter
+from daenr_export.native.targets import BYTES, InstructionSet, Shorter
 from daenr_export.native.writing.convolution import write_convolution
 from daenr_export.native.writing.matrix import write_matrix, write_matrix_readout
 from daenr_export.native.writing.others import write_other
@@ -18,16 +18,13 @@ from daenr_export.native.writing.spread import write_spread
 from daenr_export.native.writing.writer import StepCode, Writer
 from daenr_export.specs import TensorSpec
 
-PER_FLOAT = {None: 1, "bf16": 2, "int8": 4}
-"""Weights that take the space of one float32."""
-
 C_TYPES = {"float32": "float", "uint8": "uint8_t", "int64": "int64_t"}
 
 
 def write_run(plan: Plan, writer: Writer) -> tuple[str, int]:
     """The text of the file, and the floats of scratch that it needs."""
     steps = [(step, segment.together) for segment in plan.segments for step in segment.steps]
-    sizes = [weights_of(step) // PER_FLOAT[_numbers(step, plan, writer)] for step, _ in steps]
+    sizes = [weights_of(step) * BYTES[_numbers(step, plan, writer)] // BYTES[None] for step, _ in steps]
     codes: dict[str, StepCode] = {}
     for index, (step, together) in enumerate(steps):
         writer.ahead.to_come = sum(sizes[index + 1 :])

@@ -6,10 +6,10 @@ import native_graphs
 import numpy as np
 import onnx
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from native_graphs import GraphBuilder
-from native_library import ALL_SETS, Loaded, assert_close, compile_graph, instruction_sets_here, skip_without
+from native_library import ALL_SETS, Loaded, assert_close, compile_graph, generated, instruction_sets_here, skip_without
 
 from daenr_export.native.planning import plan
 
@@ -81,14 +81,7 @@ def graphs(draw) -> bytes:
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=40,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+@generated(40)
 @given(content=graphs(), number=st.integers(0, 2), at_once=st.booleans())
 def test_answers_are_those_of_the_reference(content, number, at_once, tmp_path_factory):
     name = instruction_sets_here()[number % len(instruction_sets_here())]

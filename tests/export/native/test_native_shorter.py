@@ -5,10 +5,10 @@ from __future__ import annotations
 import native_graphs
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from native_graphs import GraphBuilder
-from native_library import Loaded, compile_graph, shorter_sets_here
+from native_library import Loaded, compile_graph, generated, shorter_sets_here
 from test_native_graphs import geometries
 
 from daenr_common.errors import ExportError
@@ -54,14 +54,7 @@ def layers(draw):
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=36,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+@generated(36)
 @given(layer=layers(), way=st.sampled_from(WAYS))
 def test_whole_numbers_are_multiplied_exactly(layer, way, tmp_path_factory):
     """Any map, kernel, stride, padding and number of channels; where int8 rounds a weight, by no more than that."""
@@ -88,14 +81,7 @@ def readouts(draw):
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=10,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+@generated(10)
 @given(readout=readouts())
 def test_readouts_of_whole_numbers_are_exact(readout, tmp_path_factory):
     g, out = readout
