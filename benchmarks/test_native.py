@@ -24,29 +24,19 @@ from daenr_export.runtime.backends.native import NativeBackend
 from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from daenr_export.runtime.backends.openvino import OpenVinoBackend
 from daenr_export.runtime.backends.openvino import bf16 as openvino_bf16
-from daenr_export.specs import BatchRange, GraphSpec
+from daenr_export.specs import BatchRange
+from daenr_export.verification.runs import OnnxGraph
 from daenr_train.models import make_model
 from daenr_train.spec import parse_model_name
 
 MODELS = ("cae-fr2", "vae-fr2", "vqvae-fr2")
-NEURONS, LARGEST_BATCH = 103, 64
+NEURONS, BATCH = 103, BatchRange(1, 1, 64)
 TURNS = 40
 CALLS = {1: 50, 64: 2}
 """Calls of each turn, by batch size."""
 
 AT_LEAST = {("responses", 1): 1.4, ("reconstruction", 1): 1.5, ("joint", 1): 1.5}
 """How many times faster than the fastest peer; a batch of 64 at least as fast."""
-
-
-class OneGraph:
-    """A graph that is in no bundle, with its library."""
-
-    cache_folder = None
-
-    def __init__(self, graph: Graph, library: bytes) -> None:
-        self.spec = GraphSpec(graph.name, graph.input, graph.outputs, BatchRange(1, 1, LARGEST_BATCH))
-        self.onnx = lambda: graph.onnx
-        self.native = lambda _target: library
 
 
 SHORTER = 1.5
@@ -111,7 +101,7 @@ def bf16_works() -> bool:
     """Whether OpenVINO computes in bf16 here, which asks for the same processor as our tiles, or for less."""
     graph = make_graphs(make_model(parse_model_name("cnn-fr1", n_neurons=3), 0).eval())["encoder"]
     try:
-        openvino_bf16().open(OneGraph(graph, b"")).close()
+        openvino_bf16().open(OnnxGraph(graph.spec(BATCH), graph.onnx, "fp32")).close()
     except BackendUnavailableError:
         return False
     return Path("/proc/cpuinfo").read_text(encoding="utf-8").find("amx_bf16") >= 0
@@ -119,7 +109,7 @@ def bf16_works() -> bool:
 
 def library_of(graph, precision, images, folder):
     """A graph with its library in a precision."""
-    answers = OnnxRuntimeBackend().open(OneGraph(graph, b"")).run(images)
+    answers = OnnxRuntimeBackend().open(OnnxGraph(graph.spec(BATCH), graph.onnx, "fp32")).run(images)
     library = make_library(
         graph.onnx,
         graph_name=graph.name,
@@ -127,10 +117,10 @@ def library_of(graph, precision, images, folder):
         target=native_target(),
         golden_input=images,
         golden_outputs={output.name: answer for output, answer in zip(graph.outputs, answers, strict=True)},
-        max_batch=LARGEST_BATCH,
+        max_batch=BATCH.max,
         destination=folder / f"{precision}.so",
     )
-    return OneGraph(graph, library.path.read_bytes())
+    return OnnxGraph(graph.spec(BATCH), graph.onnx, precision, library=library.path.read_bytes())
 
 
 def take_turns(engines, calls):

@@ -16,7 +16,8 @@ from daenr_bench.result import Result
 from daenr_bench.result_files import read_samples
 from daenr_bench.standard import Reference, ReferenceSpeed, Standard
 from daenr_common.errors import DaenrError
-from daenr_common.files import read_text, sha256_of
+from daenr_common.files import read_text
+from daenr_common.hashing import sha256_of
 from daenr_common.verdict import Verdict
 from daenr_export.bundle import Bundle
 from daenr_export.bundle.golden import FEATURES, Golden

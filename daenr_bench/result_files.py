@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from daenr_bench.result import Result, SamplesFile
 from daenr_common.errors import DaenrError
-from daenr_common.files import atomic_file, check_output_file, sha256_of
+from daenr_common.files import atomic_file, check_output_file
+from daenr_common.hashing import sha256_of
 
 Samples = Mapping[str, NDArray[Any]]
 

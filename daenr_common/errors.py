@@ -19,7 +19,6 @@ Each error says three things: the subject (usually a file), what is wrong with i
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 
@@ -99,6 +98,8 @@ class UnknownBackendError(BackendUnavailableError):
     """A name that no backend has."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
+        import difflib  # a millisecond, and only for a name that is wrong
+
         self.name, self.known = name, known
         near = difflib.get_close_matches(name, known, 1, cutoff=0.5) or ["auto"]
         problem = f"is not known; the backends are {', '.join(known)}"

@@ -1,10 +1,9 @@
-"""Files of the user: read, hashed, and written so that the final path holds all of it or does not exist."""
+"""Files of the user: read, and written so that the final path holds all of it or does not exist."""
 
 from __future__ import annotations
 
 import errno
 import glob
-import hashlib
 import os
 import shutil
 import tempfile
@@ -24,17 +23,6 @@ PARTIAL = ".partial"
 """What the name of a file or folder ends in while it is being written."""
 
 _ABANDONED_AFTER_S = 60  # between the creation and the lock there is a moment without one
-
-
-def sha256_of(content: bytes) -> str:
-    """The SHA-256 of bytes, as 64 hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def sha256_of_file(path: Path) -> str:
-    """The SHA-256 of a file, as 64 hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_text(path: Path, remedy: str) -> str:

@@ -1,9 +1,6 @@
 """What a graph takes and gives: the words that a bundle, the builder of engines and the runtime share."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +8,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True)
-class TensorSpec:
+class TensorSpec(NamedTuple):
     """A named tensor of a graph: its dtype and its shape without the batch axis, which always comes first."""
 
     name: str
@@ -29,8 +25,7 @@ class TensorSpec:
         return batch * int(np.prod(self.shape, dtype=np.int64)) * self.numpy_dtype.itemsize
 
 
-@dataclass(frozen=True)
-class BatchRange:
+class BatchRange(NamedTuple):
     """The batch sizes that a graph's engines accept, and the one they are tuned for."""
 
     min: int
@@ -38,8 +33,7 @@ class BatchRange:
     max: int
 
 
-@dataclass(frozen=True)
-class GraphSpec:
+class GraphSpec(NamedTuple):
     """What goes into a graph and what comes out: one input, one to three outputs, a dynamic batch axis."""
 
     name: str

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from daenr_common.errors import CheckpointError, DaenrError
-from daenr_common.files import atomic_file, sha256_of_file
+from daenr_common.files import atomic_file
+from daenr_common.hashing import sha256_of_file
 from daenr_train.models import DaeNr, make_model
 from daenr_train.spec import ModelSpec
 

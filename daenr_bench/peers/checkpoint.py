@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from daenr_common.errors import CheckpointError
-from daenr_common.files import sha256_of_file
+from daenr_common.hashing import sha256_of_file
 from daenr_export.bundle import Manifest
 
 

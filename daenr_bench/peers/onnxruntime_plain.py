@@ -75,10 +75,10 @@ class PlainOnnxRuntime:
         Raises:
             BackendUnavailableError: onnxruntime or the provider is missing, or does not take the graph.
         """
-        library, spec = providers.load(self._provider), graph.spec
+        library, spec, content = providers.load(self._provider), graph.spec, graph.onnx()
         chosen = [(self._provider.name, dict(self._options))]
         try:
-            session, self._threads = counting_threads(partial(library.InferenceSession, graph.onnx(), providers=chosen))
+            session, self._threads = counting_threads(partial(library.InferenceSession, content, providers=chosen))
         except Exception as error:
             problem = f"does not open the graph {spec.name} ({error})"
             raise BackendUnavailableError(self._name, problem, "leave it out") from error

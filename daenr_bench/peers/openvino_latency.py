@@ -60,10 +60,10 @@ class OpenVinoLatency:
         Raises:
             BackendUnavailableError: OpenVINO is missing, or it does not take the graph.
         """
-        library, spec = self._library(), graph.spec
+        library, spec, content = self._library(), graph.spec, graph.onnx()
         try:
             core = core_of_the_process(library)
-            compiled = core.compile_model(core.read_model(graph.onnx()), "CPU", HINTS)
+            compiled = core.compile_model(core.read_model(content), "CPU", HINTS)
             self._threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
         except Exception as error:
             problem = f"does not open the graph {spec.name} ({error})"

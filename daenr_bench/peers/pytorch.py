@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -137,7 +137,7 @@ class TorchPeer:
         return on_cpu if device == "cpu" else on_gpu
 
     def _spec(self, spec: GraphSpec) -> GraphSpec:
-        return replace(spec, batch=BatchRange(1, 1, 1)) if self._recipe.single_images else spec
+        return spec._replace(batch=BatchRange(1, 1, 1)) if self._recipe.single_images else spec
 
     @cached_property
     def _model(self) -> Any:

@@ -31,9 +31,9 @@ STAGES = ("interpreter", "import", "open", "first answer")
 
 BOUNDARY = (
     "in a new process, by the system-wide monotonic clock. interpreter: from the start of the process to Python's "
-    "first line; import: the runtime and the backend's library; open: the bundle is opened, its hashes checked and "
-    "the graph opened on the backend; first answer: one call of Session.run. Files are in the page cache; reading the "
-    "image between open and first answer does not count"
+    "first line; import: the runtime and the backend's library; open: the bundle is opened, what is "
+    "used of it hashed and the graph opened on the backend; first answer: one call of Session.run. Files are in the "
+    "page cache; reading the image between open and first answer does not count"
 )
 
 

@@ -30,7 +30,7 @@ def main(path: str, graph: str, backend: str, row: str, kind: str = "", checkpoi
     else:
         opened_on = registry.pick(backend)
     imported_ns = time.perf_counter_ns()
-    bundle = Bundle.open(path)
+    bundle = Bundle.open(path, whole=False)  # as `daenr_export.load` does
     source = bundle.graph(graph)
     session = opened_on.open(source)
     opened_ns = time.perf_counter_ns()

@@ -18,12 +18,10 @@ from daenr_export.bundle.manifest import (
     RecordingEntry,
 )
 from daenr_export.bundle.reader import Bundle
-from daenr_export.bundle.writer import BundleWriter, write_bundle
 
 __all__ = [
     "ArrayEntry",
     "Bundle",
-    "BundleWriter",
     "CheckpointEntry",
     "ContractEntry",
     "EngineEntry",
@@ -36,5 +34,4 @@ __all__ = [
     "Parity",
     "Preprocessing",
     "RecordingEntry",
-    "write_bundle",
 ]

@@ -1,25 +1,20 @@
 """The manifest: everything about a bundle that a rig must know. Each class here is one object of `manifest.json`."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from daenr_export.specs import BatchRange, GraphSpec, TensorSpec
 
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True)
-class ModelEntry:
+class ModelEntry(NamedTuple):
     """What was exported: the model's name, e.g. `cae-fr2`, and its full specification."""
 
     name: str
     spec: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class RecordingEntry:
+class RecordingEntry(NamedTuple):
     """The recording that the model was fitted to."""
 
     fingerprint: str
@@ -28,8 +23,7 @@ class RecordingEntry:
     split_fingerprint: str = ""
 
 
-@dataclass(frozen=True)
-class CheckpointEntry:
+class CheckpointEntry(NamedTuple):
     """The checkpoint that the bundle was made from, and a summary of its training."""
 
     file: str
@@ -38,11 +32,10 @@ class CheckpointEntry:
     seed: int
     recording: RecordingEntry
     metrics: dict[str, Any]
-    training: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Preprocessing:
+class Preprocessing(NamedTuple):
     """How pixels become the graph's input: `image = pixel * scale + offset` maps 0…255 to [-1, 1].
 
     Attributes:
@@ -58,8 +51,7 @@ class Preprocessing:
     offset: float = -1.0
 
 
-@dataclass(frozen=True)
-class Parity:
+class Parity(NamedTuple):
     """How far one output of a graph was from the PyTorch model's on the golden images.
 
     Attributes:
@@ -81,8 +73,7 @@ class Parity:
     precision: str = "fp32"
 
 
-@dataclass(frozen=True)
-class ContractEntry:
+class ContractEntry(NamedTuple):
     """What numbers that are shorter than float32 cost, and where they had to be given up.
 
     Attributes:
@@ -98,8 +89,7 @@ class ContractEntry:
     fallbacks: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class GraphEntry:
+class GraphEntry(NamedTuple):
     """One ONNX graph: its file, what goes in and comes out, its typed variants and what they cost, by precision."""
 
     file: str
@@ -107,13 +97,12 @@ class GraphEntry:
     outputs: tuple[TensorSpec, ...]
     batch: BatchRange
     opset: int
-    variants: dict[str, str] = field(default_factory=dict)
-    parity: tuple[Parity, ...] = ()
-    contracts: dict[str, ContractEntry] = field(default_factory=dict)
+    variants: dict[str, str]
+    parity: tuple[Parity, ...]
+    contracts: dict[str, ContractEntry]
 
 
-@dataclass(frozen=True)
-class EngineEntry:
+class EngineEntry(NamedTuple):
     """One TensorRT engine: the graph it runs, the exact version that reads it, and the precision it really has."""
 
     graph: str
@@ -127,8 +116,7 @@ class EngineEntry:
     build_seconds: float
 
 
-@dataclass(frozen=True)
-class NativeEntry:
+class NativeEntry(NamedTuple):
     """One library of compiled C: the graph it runs, the machines it is for, and the precision it really has.
 
     Attributes:
@@ -156,16 +144,14 @@ class NativeEntry:
     contract: ContractEntry | None = None
 
 
-@dataclass(frozen=True)
-class ArrayEntry:
+class ArrayEntry(NamedTuple):
     """Dtype and shape of an array of the golden file."""
 
     dtype: str
     shape: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class GoldenEntry:
+class GoldenEntry(NamedTuple):
     """The golden file: inputs, and what the PyTorch model answered to them."""
 
     file: str
@@ -173,16 +159,14 @@ class GoldenEntry:
     arrays: dict[str, ArrayEntry]
 
 
-@dataclass(frozen=True)
-class FileEntry:
+class FileEntry(NamedTuple):
     """Digest and size in bytes of a file."""
 
     sha256: str
     bytes: int
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(NamedTuple):
     """The content of `manifest.json`. `files` and `sha256` are filled in when the bundle is written.
 
     Attributes:
@@ -212,8 +196,8 @@ class Manifest:
     golden: GoldenEntry
     tolerances: dict[str, float]
     tools: dict[str, str]
-    natives: tuple[NativeEntry, ...] = ()
-    files: dict[str, FileEntry] = field(default_factory=dict)
+    natives: tuple[NativeEntry, ...]
+    files: dict[str, FileEntry]
     schema_version: int = SCHEMA_VERSION
     sha256: str = ""
 

@@ -8,12 +8,11 @@ search, a replace and a hash.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from daenr_common.errors import BundleError
-from daenr_common.files import sha256_of
+from daenr_common.hashing import sha256_of
 from daenr_common.strict_json import FieldError, decode, encode
 from daenr_export.bundle.manifest import SCHEMA_VERSION, Manifest
 from daenr_export.bundle.rules import check
@@ -32,7 +31,7 @@ def to_bytes(manifest: Manifest, path: Path) -> bytes:
         BundleError: a field is wrong, e.g. a NaN among the metrics or a graph whose file is not listed.
     """
     try:
-        document = encode(replace(manifest, sha256=""))
+        document = encode(manifest._replace(sha256=""))
         _decoded(document)
         return _canonical({**document, "sha256": sha256_of(_canonical(document))})
     except (FieldError, ValueError, TypeError, RecursionError) as error:
@@ -46,7 +45,9 @@ def from_bytes(content: bytes, path: Path) -> Manifest:
         BundleError: it is not JSON, of another schema version, edited, or a field is wrong.
     """
     try:
-        document = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
+        document = json.loads(
+            content.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_refuse_repeated
+        )
         _check_version(document, path)
         _check_digest(document, content, path)
         return _decoded(document)
@@ -58,6 +59,14 @@ def from_bytes(content: bytes, path: Path) -> Manifest:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _refuse_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a repeated key each reader of JSON takes what it likes."""
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        raise ValueError("a key is repeated")
+    return mapping
 
 
 def _canonical(document: Any) -> bytes:
@@ -78,8 +87,9 @@ def _check_version(document: Any, path: Path) -> None:
 
 
 def _check_digest(document: dict[str, Any], content: bytes, path: Path) -> None:
-    emptied = _canonical({**document, "sha256": ""})
-    if document.get("sha256") != sha256_of(emptied) or _canonical(document) != content:
+    before, sealed, after = content.partition(f'\n  "sha256": "{document.get("sha256")}"'.encode())
+    emptied = before + b'\n  "sha256": ""' + after
+    if not sealed or document.get("sha256") != sha256_of(emptied):
         raise BundleError(path, "was changed after it was written (its sha256 does not match)", EXPORT_AGAIN)
 
 

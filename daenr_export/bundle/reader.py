@@ -1,18 +1,17 @@
-"""Opening a bundle: every file is read once and hashed, and those very bytes are what is handed out later."""
+"""Opening a bundle: a file is read once and hashed, and those very bytes are what is handed out, then and later."""
 
 from __future__ import annotations
 
 import io
 import os
-import zipfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from daenr_common.errors import BackendUnavailableError, BundleError
-from daenr_common.files import sha256_of
+from daenr_common.hashing import sha256_of
 from daenr_export.bundle.manifest import FileEntry, Manifest
 from daenr_export.bundle.manifest_file import EXPORT_AGAIN, from_bytes
 from daenr_export.bundle.paths import MANIFEST
@@ -23,35 +22,43 @@ COPY_AGAIN = f"copy the whole folder again, or {EXPORT_AGAIN}"
 
 
 class Bundle:
-    """A bundle whose files all matched their hashes when it was opened. Their contents are held in memory.
+    """A bundle that hands out no byte of a file whose hash did not match. What was read is held in memory.
 
-    Made by `Bundle.open`.
+    Made by `Bundle.open`. Its methods may be called from several threads.
 
     Attributes:
         path: the folder.
         manifest: the content of its `manifest.json`.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, contents: dict[str, bytes]) -> None:
+    def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
-        self._contents = contents
+        self._contents: dict[str, bytes] = {}
 
     @classmethod
-    def open(cls, path: Path | str) -> Bundle:
-        """Read a bundle and check every byte of it.
+    def open(cls, path: Path | str, *, whole: bool = True) -> Bundle:
+        """Open a bundle and check it.
+
+        Args:
+            path: the folder.
+            whole: read and hash every file now. If not, only the manifest is; any other file is when it is first asked
+                for, so that a rig which runs one graph does not wait for the engines of all others.
 
         Raises:
-            BundleError: it is not a folder, or a file is missing, changed, not listed or a link.
+            BundleError: it is not a folder, or a file is missing, of another size, not listed or a link; if `whole`,
+                also if one was changed in any byte.
         """
         path = Path(path)
-        try:
+        with _named_os_errors(path):
             _check_is_folder(path)
             found = dict(_walk(path, path))
             manifest = _read_manifest(path, found)
-            return cls(path, manifest, _read_files(path, manifest, found))
-        except OSError as error:
-            raise BundleError(error.filename or path, f"cannot be read ({error.strerror})", COPY_AGAIN) from error
+            _check_listed(path, manifest, found)
+        bundle = cls(path, manifest)
+        if whole:
+            bundle._read_all()
+        return bundle
 
     @property
     def cache_folder(self) -> Path:
@@ -60,8 +67,25 @@ class Bundle:
         return path.with_name(f"{path.name}.cache")
 
     def read(self, relative_path: str) -> bytes:
-        """The content of a file of the bundle, as it was when its hash was checked."""
+        """The content of a file of the bundle, as it was when it was first read and its hash checked.
+
+        Raises:
+            BundleError: it was changed, or cannot be read.
+        """
+        if relative_path not in self._contents:
+            file = self.path / relative_path
+            with _named_os_errors(file):
+                content = _read_checked(file, self.manifest.files[relative_path])
+            self._contents.setdefault(relative_path, content)  # another thread may have been faster
         return self._contents[relative_path]
+
+    def _read_all(self) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # milliseconds to import
+
+        # Reading and hashing leave Python's lock, so that two threads halve the time of a bundle with engines.
+        with ThreadPoolExecutor(2) as pool:
+            for _ in pool.map(self.read, self.manifest.files):
+                pass
 
     def graph(self, name: str) -> BundledGraph:
         """A graph by name.
@@ -78,8 +102,10 @@ class Bundle:
         """The golden inputs and outputs by name.
 
         Raises:
-            BundleError: the file does not hold the arrays that the manifest says.
+            BundleError: the file was changed, or does not hold the arrays that the manifest says.
         """
+        import zipfile  # milliseconds to import, and what answers frames reads none
+
         golden = self.manifest.golden
         try:
             with np.load(io.BytesIO(self.read(golden.file)), allow_pickle=False) as file:
@@ -125,6 +151,11 @@ class BundledGraph:
             raise BundleError(self._bundle.path, problem, f"export it with --precision {precision}")
         return self._bundle.read(self._entry.variants[precision])
 
+    @property
+    def onnx_sha256(self) -> str:
+        """Digest of the fp32 ONNX graph, as the manifest says it and `onnx` holds the file to."""
+        return self._bundle.manifest.files[self._entry.file].sha256
+
     def engine(self, flavour: str, precision: str | None = None) -> bytes:
         """The TensorRT engine of a flavour.
 
@@ -168,6 +199,8 @@ def _check_is_folder(path: Path) -> None:
         return
     if not path.exists():
         raise BundleError(path, "does not exist", "check the path, or export a checkpoint with daenr-export")
+    import zipfile
+
     packed = " but a zip archive" if zipfile.is_zipfile(path) else ""
     remedy = "unpack it and give the folder" if packed else "give the folder that holds manifest.json"
     raise BundleError(path, f"is not a folder{packed}", remedy)
@@ -198,7 +231,7 @@ def _read_manifest(path: Path, found: dict[str, int]) -> Manifest:
     return from_bytes(file.read_bytes(), file)
 
 
-def _read_files(path: Path, manifest: Manifest, found: dict[str, int]) -> dict[str, bytes]:
+def _check_listed(path: Path, manifest: Manifest, found: dict[str, int]) -> None:
     for name in found.keys() - manifest.files.keys() - {MANIFEST}:
         raise BundleError(path / name, f"is not listed in {MANIFEST}", "remove it from the bundle")
     for name, entry in manifest.files.items():
@@ -206,10 +239,6 @@ def _read_files(path: Path, manifest: Manifest, found: dict[str, int]) -> dict[s
             raise BundleError(path / name, f"is missing, though {MANIFEST} lists it", COPY_AGAIN)
         if found[name] != entry.bytes:
             raise BundleError(path / name, f"has {found[name]} bytes, and {MANIFEST} says {entry.bytes}", COPY_AGAIN)
-    # Reading and hashing leave Python's lock, so that two threads halve the time of a bundle with engines.
-    with ThreadPoolExecutor(2) as pool:
-        checked = pool.map(lambda item: _read_checked(path / item[0], item[1]), manifest.files.items())
-        return dict(zip(manifest.files, checked, strict=True))
 
 
 def _read_checked(file: Path, entry: FileEntry) -> bytes:
@@ -218,3 +247,11 @@ def _read_checked(file: Path, entry: FileEntry) -> bytes:
     if len(content) != entry.bytes or sha256_of(content) != entry.sha256:
         raise BundleError(file, f"was changed: its sha256 is not the one in {MANIFEST}", COPY_AGAIN)
     return content
+
+
+@contextmanager
+def _named_os_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BundleError(error.filename or path, f"cannot be read ({error.strerror})", COPY_AGAIN) from error

@@ -6,13 +6,13 @@ import io
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from daenr_common.errors import BundleError, OutputExistsError
-from daenr_common.files import atomic_directory, refuse_to_overwrite, sha256_of
+from daenr_common.files import atomic_directory, refuse_to_overwrite
+from daenr_common.hashing import sha256_of
 from daenr_export.bundle.manifest import ArrayEntry, FileEntry, GoldenEntry, Manifest
 from daenr_export.bundle.manifest_file import from_bytes, to_bytes
 from daenr_export.bundle.paths import MANIFEST, why_unsafe
@@ -85,7 +85,7 @@ class BundleWriter:
             BundleError: a field of the manifest is wrong, or names a file that was not added.
         """
         file = self._path / MANIFEST
-        content = to_bytes(replace(manifest, files=dict(self._files)), file)
+        content = to_bytes(manifest._replace(files=dict(self._files)), file)
         (self._folder / MANIFEST).write_bytes(content)
         self._finished = True
         return from_bytes(content, file)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -63,8 +62,9 @@ def describe(
         golden=golden,
         tolerances={},
         tools=tools(),
+        files={},
     )
-    return replace(manifest, tolerances=to_manifest(manifest.precisions))
+    return manifest._replace(tolerances=to_manifest(manifest.precisions))
 
 
 def pixels_of(checkpoint: Checkpoint) -> Pixels:

@@ -7,8 +7,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from daenr_common.errors import CheckpointError
-from daenr_export.bundle import BundleWriter, ContractEntry, Manifest, write_bundle
+from daenr_export.bundle import ContractEntry, Manifest
 from daenr_export.bundle.golden import Golden
+from daenr_export.bundle.writer import BundleWriter, write_bundle
 from daenr_export.exporting.contract import Contract
 from daenr_export.exporting.describe import describe, graph_file, pixels_of, recording_entry
 from daenr_export.exporting.engines import EngineFile, build_engines

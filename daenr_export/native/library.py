@@ -11,7 +11,8 @@ from typing import cast
 import numpy as np
 
 from daenr_common.errors import ExportError
-from daenr_common.files import atomic_file, sha256_of
+from daenr_common.files import atomic_file
+from daenr_common.hashing import sha256_of
 from daenr_export.native.compiling import compile_library, compiler_version
 from daenr_export.native.planning.plan import Shortenable, can_be_shorter, make_plan
 from daenr_export.native.reading.graph import read_network

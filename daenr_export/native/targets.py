@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from daenr_common.errors import DaenrError, ExportError
 
@@ -16,8 +15,7 @@ BYTES: dict[Shorter | None, int] = {"int8": 1, "bf16": 2, None: 4}
 """Of a number; None is float32."""
 
 
-@dataclass(frozen=True)
-class InstructionSet:
+class InstructionSet(NamedTuple):
     """What the kernels are compiled for, once each.
 
     Attributes:
@@ -52,8 +50,7 @@ X86_64 = (AVX512, AVX2, BASELINE)
 AARCH64 = (NEON,)
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A kind of machine.
 
     Attributes:

@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 
 from daenr_common.errors import DaenrError
 from daenr_export.bundle import Bundle, Manifest
-from daenr_export.bundle.golden import Golden, in_batches
 from daenr_export.runtime import registry
 from daenr_export.runtime.gate import Gate
-from daenr_export.runtime.profile import MachineProfile, read_profile
 from daenr_export.runtime.protocol import Backend, Session
 from daenr_export.runtime.registry import BackendStatus
 from daenr_export.specs import Array, BatchRange, GraphSpec
 
 if TYPE_CHECKING:
+    from daenr_export.runtime.profile import MachineProfile
     from daenr_export.runtime.realtime import RealtimeSession
 
 Responses = NDArray[np.float32]
@@ -35,7 +34,10 @@ class _OpenGraph(NamedTuple):
 
 
 def load(path: Path | str, backend: str | Backend = registry.AUTO) -> Model:
-    """Open a bundle as a model, after every byte of it was checked.
+    """Open a bundle as a model.
+
+    No file is used before its hash matched, and none is hashed that is not used: `daenr_export.verify` checks all of
+    a bundle. What is missing, of another size or not listed is refused at once, in whatever file it is.
 
     Args:
         path: the folder, e.g. `cae_fr2.daenr`.
@@ -44,15 +46,17 @@ def load(path: Path | str, backend: str | Backend = registry.AUTO) -> Model:
             options, e.g. `onnxruntime:threads=2`; or a backend.
 
     Raises:
-        BundleError: the bundle is missing, incomplete, edited or of another schema version.
+        BundleError: the bundle is missing, incomplete, edited in a file that is used, or of another schema version.
         BackendUnavailableError: the backend is not known or cannot run here.
         DaenrError: there is a machine profile, and it cannot be read.
     """
-    bundle = Bundle.open(path)
+    bundle = Bundle.open(path, whole=False)
     if not isinstance(backend, str):
         return Model(bundle, backend)
     if backend != registry.AUTO:
         return Model(bundle, registry.pick(backend))
+    from daenr_export.runtime.profile import read_profile  # milliseconds to import, and only `auto` asks it
+
     # Opening a graph is what shows that an engine fits this GPU; the one that a rig runs is opened first.
     graphs = list(bundle.manifest.graphs)
     name = "responses" if "responses" in graphs else graphs[0]
@@ -165,6 +169,8 @@ class Model:
             graphs: their names; None for all.
             runs: how often, at the batch size that the bundle is tuned for.
         """
+        from daenr_export.bundle.golden import Golden, in_batches
+
         golden = Golden(self.golden, self._bundle.path / self.manifest.golden.file)
         for name in self.manifest.graphs if graphs is None else graphs:
             session = (self._open.get(name) or self._open_graph(name)).session

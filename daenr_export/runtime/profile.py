@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daenr_common.errors import DaenrError
-from daenr_common.files import atomic_file
 from daenr_common.machine import CPU_INFO, processor, read_system_file
 from daenr_common.strict_json import FieldError, decode, encode
 from daenr_export.bundle import Bundle
@@ -91,6 +90,8 @@ class MachineProfile:
         Raises:
             DaenrError: the disk is full, or the folder cannot be written to.
         """
+        from daenr_common.files import atomic_file
+
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as temporary:
             temporary.write_text(json.dumps(encode(self), indent=1, allow_nan=False) + "\n", encoding="utf-8")

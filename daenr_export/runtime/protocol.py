@@ -7,16 +7,19 @@ batch and returns the graph's outputs. Everything else (hashes, checks of images
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 from daenr_export.specs import Array, GraphSpec
 
 
 class GraphSource(Protocol):
-    """One graph of a bundle, as a backend sees it. Contents are handed out only after their hash matched."""
+    """One graph of a bundle, as a backend sees it.
+
+    Contents are handed out only after their hash matched: what gives one raises BundleError where it does not, which a
+    backend lets through. To pass over a file that was changed would be to answer in spite of it.
+    """
 
     @property
     def spec(self) -> GraphSpec:
@@ -30,6 +33,11 @@ class GraphSource(Protocol):
 
     def onnx(self) -> bytes:
         """The fp32 ONNX graph."""
+        ...
+
+    @property
+    def onnx_sha256(self) -> str:
+        """Its digest, in hexadecimal digits: what it is known by where it need not be read."""
         ...
 
     def engine(self, flavour: str) -> bytes:
@@ -49,8 +57,7 @@ class GraphSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Bound:
+class Bound(NamedTuple):
     """Standing buffers at fixed addresses, and the call that answers what lies in them. Valid until its session closes.
 
     Attributes:
@@ -64,8 +71,7 @@ class Bound:
     run: Callable[[], object]
 
 
-@dataclass(frozen=True)
-class TimedBound:
+class TimedBound(NamedTuple):
     """Standing buffers whose runs the device times, too.
 
     Attributes:

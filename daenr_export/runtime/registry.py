@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daenr_common.errors import BackendUnavailableError, UnknownBackendError
 from daenr_export.runtime import backend_options
@@ -50,8 +49,7 @@ A loop that keeps its engine warm while it waits gains by asking for `openvino` 
 """
 
 
-@dataclass(frozen=True)
-class BackendStatus:
+class BackendStatus(NamedTuple):
     """Whether a backend can run here; if not, `reason` says what is missing and what to install."""
 
     name: str
@@ -59,8 +57,7 @@ class BackendStatus:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """What `auto` came to: the backend, the graph opened on it, and the faster backends with why they were skipped."""
 
     backend: Backend

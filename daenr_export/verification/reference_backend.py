@@ -43,8 +43,9 @@ class ReferenceBackend:
             BackendUnavailableError: onnx is not installed, or cannot read the graph.
         """
         evaluator_of = require("onnx.reference", extra="export", purpose=_PURPOSE).ReferenceEvaluator
+        content = graph.onnx()
         try:
-            evaluator = evaluator_of(graph.onnx())
+            evaluator = evaluator_of(content)
         except Exception as error:
             problem = f"does not open the graph {graph.spec.name} ({error})"
             raise BackendUnavailableError(NAME, problem, "choose another backend") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 from daenr_common.errors import BackendUnavailableError, DaenrError
+from daenr_common.hashing import sha256_of
 from daenr_common.verdict import Check, Verdict
 from daenr_export.bundle import Manifest
 from daenr_export.bundle.golden import Golden, batch_sizes
@@ -30,6 +31,11 @@ class OnnxGraph:
     def onnx(self) -> bytes:
         """The ONNX graph."""
         return self.content
+
+    @property
+    def onnx_sha256(self) -> str:
+        """Its digest."""
+        return sha256_of(self.content)
 
     def engine(self, flavour: str) -> bytes:
         """Raise BackendUnavailableError: there is none."""
@@ -79,6 +85,11 @@ class Witness:
     def onnx(self) -> bytes:
         """The float32 ONNX graph."""
         return self._graph.onnx()
+
+    @property
+    def onnx_sha256(self) -> str:
+        """Its digest."""
+        return self._graph.onnx_sha256
 
     def engine(self, flavour: str) -> bytes:
         """The TensorRT engine of a flavour."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daenr_common.files import sha256_of
+from daenr_common.hashing import sha256_of
 from daenr_train.data.antolik import is_published
 from daenr_train.data.recording import Recording
 from daenr_train.spec import ModelSpec, parse_model_name

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import bundle_factory as factory
 import numpy as np
 
 from daenr_bench.scenarios.tracks import Bench
-from daenr_export.bundle import Bundle, write_bundle
+from daenr_export.bundle import Bundle
 from daenr_export.bundle.golden import Golden, key
+from daenr_export.bundle.writer import write_bundle
 from daenr_export.runtime.protocol import GraphSource
 from daenr_export.runtime.session import CallSession
 from daenr_export.specs import Array, BatchRange
@@ -35,8 +35,8 @@ def make_timed_bundle(path: Path, *, graphs: Sequence[str] = GRAPHS, batch: Batc
             answers = factory.reference(name, inputs[factory.GRAPHS[name][0]])
             golden |= {key(name, output): answer for output, answer in answers.items()}
         manifest = factory.manifest_of(graphs, writer.add_golden(golden, images=IMAGES))
-        entries = {name: replace(entry, batch=batch) for name, entry in manifest.graphs.items()}
-        writer.finish(replace(manifest, graphs=entries, tolerances=to_manifest(["fp32"])))
+        entries = {name: entry._replace(batch=batch) for name, entry in manifest.graphs.items()}
+        writer.finish(manifest._replace(graphs=entries, tolerances=to_manifest(["fp32"])))
     return path
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,13 +102,13 @@ def test_a_model_without_a_readout_has_no_use_for_a_recording(shared_timed_bundl
     bundle = Bundle.open(shared_timed_bundle)
     images = Golden(bundle.golden()).images
     with pytest.raises(RecordingError, match="and the bundle's model predicts none; leave --data out"):
-        recorded_of(replace(bundle.manifest, neuron_ids=()), recording, None, images)
+        recorded_of(bundle.manifest._replace(neuron_ids=()), recording, None, images)
 
 
 def test_images_that_were_rounded_to_pixels_are_found(shared_timed_bundle: Path, recording: Path) -> None:
     bundle = Bundle.open(shared_timed_bundle)
     exact = Golden(bundle.golden()).images
-    manifest = replace(bundle.manifest, preprocessing=replace(bundle.manifest.preprocessing, input_dtype="uint8"))
+    manifest = bundle.manifest._replace(preprocessing=bundle.manifest.preprocessing._replace(input_dtype="uint8"))
     rounded = (np.rint((exact + 1) * 127.5) / 127.5 - 1).astype(np.float32)
     found = recorded_of(manifest, recording, None, rounded)
     expected = recorded_of(bundle.manifest, recording, None, exact)

@@ -262,7 +262,7 @@ def shared_tiny_bundle_without_answers(tmp_path: Path) -> Path:
         manifest = factory.manifest_of(["responses"], entry)
         from daenr_export.verification.parity import to_manifest
 
-        writer.finish(replace(manifest, tolerances=to_manifest(["fp32"])))
+        writer.finish(manifest._replace(tolerances=to_manifest(["fp32"])))
     return path
 
 

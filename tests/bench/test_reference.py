@@ -27,7 +27,7 @@ from daenr_bench.scenarios.burst import Burst
 from daenr_bench.scenarios.paced import Paced
 from daenr_bench.yardstick import Against, yardstick_of
 from daenr_common.errors import DaenrError
-from daenr_common.files import sha256_of
+from daenr_common.hashing import sha256_of
 from daenr_common.verdict import Verdict
 from daenr_export.bundle import Bundle
 from daenr_export.runtime import registry

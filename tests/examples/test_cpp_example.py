@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from bundle_factory import sealed
 
-from daenr_common.files import sha256_of
+from daenr_common.hashing import sha256_of
 from daenr_export.bundle import Bundle
 from daenr_export.bundle.golden import Golden
 from daenr_export.runtime.backends.onnxruntime import OnnxRuntimeBackend

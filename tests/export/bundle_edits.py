@@ -13,7 +13,7 @@ import onnx
 from bundle_factory import sealed
 from onnx import numpy_helper
 
-from daenr_common.files import sha256_of
+from daenr_common.hashing import sha256_of
 
 
 def edit_manifest(bundle: Path, change: Callable[[dict[str, Any]], None]) -> Path:

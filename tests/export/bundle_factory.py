@@ -22,8 +22,8 @@ from daenr_export.bundle import (
     Parity,
     Preprocessing,
     RecordingEntry,
-    write_bundle,
 )
+from daenr_export.bundle.writer import write_bundle
 from daenr_export.specs import BatchRange, TensorSpec
 
 NEURONS = 5
@@ -137,7 +137,8 @@ def graph_entry(name: str, pixels: str = "float32") -> GraphEntry:
     source, outputs = GRAPHS[name]
     parity = tuple(Parity(output, 2, 1e-7, 1e-7, 1e-5, "onnx reference") for output in outputs)
     outputs_as_specs = tuple(tensor(output) for output in outputs)
-    return GraphEntry(f"graphs/{name}.onnx", image_input(source, pixels), outputs_as_specs, BATCH, OPSET, parity=parity)
+    image = image_input(source, pixels)
+    return GraphEntry(f"graphs/{name}.onnx", image, outputs_as_specs, BATCH, OPSET, {}, parity, {})
 
 
 def manifest_of(graphs: Sequence[str], golden: GoldenEntry, pixels: str = "float32") -> Manifest:
@@ -145,16 +146,18 @@ def manifest_of(graphs: Sequence[str], golden: GoldenEntry, pixels: str = "float
     return Manifest(
         model=ModelEntry("vqvae-fr1", {"stages": 2, "note": "α → β"}),
         checkpoint=CheckpointEntry(
-            "vqvae_fr1.pt", "ab" * 32, 1, 7, RecordingEntry("cd" * 32, "region1", "insilico"), {"correlation": 0.4}
+            "vqvae_fr1.pt", "ab" * 32, 1, 7, RecordingEntry("cd" * 32, "region1", "insilico"), {"correlation": 0.4}, {}
         ),
         neuron_ids=tuple(f"unit-{index}" for index in range(NEURONS)),
         preprocessing=Preprocessing("pixel / 127.5 - 1", pixels),
         precision_requested="fp32",
         graphs={name: graph_entry(name, pixels) for name in graphs},
         engines=(),
+        natives=(),
         golden=golden,
         tolerances={"responses": 1e-5},
         tools={"python": "3.11", "onnx": onnx.__version__},
+        files={},
     )
 
 

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from daenr_common.files import sha256_of
+from daenr_common.hashing import sha256_of
 from daenr_export.native.planning.layers import ALIGNMENT, Grid
 from daenr_export.specs import Array
 

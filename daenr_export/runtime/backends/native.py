@@ -9,7 +9,6 @@ from typing import final
 import numpy as np
 
 from daenr_common.errors import BackendUnavailableError, DaenrError
-from daenr_common.files import sha256_of
 from daenr_export.native.targets import SHORTER_SETS, native_target
 from daenr_export.runtime.backends.native_library import ALIGNMENT, NativeLibrary, load_library
 from daenr_export.runtime.protocol import Bound, GraphSource
@@ -59,7 +58,7 @@ def open_graph(graph: GraphSource, *, tests: bool = True) -> CallSession:
     """
     spec = graph.spec
     library = load_library(graph.native(native_target()), spec.name)
-    library.check_is(spec, sha256_of(graph.onnx()))
+    library.check_is(spec, graph.onnx_sha256)
     if tests:
         _self_test(library, spec)
     answer = _Call(library, spec)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import final
 
 from daenr_common.errors import BackendUnavailableError
-from daenr_common.files import sha256_of
+from daenr_common.hashing import sha256_of
 from daenr_export.specs import GraphSpec, TensorSpec
 
 if sys.platform == "linux":
@@ -160,6 +157,10 @@ def _file_of(content: bytes) -> str:
             file.write(content)
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
         return f"/proc/self/fd/{descriptor}"
+    import atexit
+    import shutil
+    import tempfile
+
     folder = Path(tempfile.mkdtemp(prefix="daenr-"))  # private to this user
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # Windows keeps what is loaded
     path = folder / "graph.library"

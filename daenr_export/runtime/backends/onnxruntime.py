@@ -77,12 +77,12 @@ class OnnxRuntimeBackend:
         Raises:
             BackendUnavailableError: onnxruntime or the provider is missing, or it does not take all of the graph.
         """
-        library, spec = providers.load(self._provider), graph.spec
+        library, spec, content = providers.load(self._provider), graph.spec, graph.onnx()
         options = self._options(library)
         arguments = providers.add_to(options, library, self._provider, self._provider_options)
         try:
             # enable_fallback=0: otherwise a provider that fails is silently replaced by the CPU.
-            session = library.InferenceSession(graph.onnx(), options, enable_fallback=0, **arguments)
+            session = library.InferenceSession(content, options, enable_fallback=0, **arguments)
         except Exception as error:
             problem = f"does not open the graph {spec.name} ({error})"
             raise BackendUnavailableError(self.name, problem, "choose another backend") from error

@@ -72,10 +72,10 @@ class OpenVinoBackend:
         Raises:
             BackendUnavailableError: OpenVINO is missing, or it does not take the graph at this precision.
         """
-        library, spec = self._library(), graph.spec
+        library, spec, content = self._library(), graph.spec, graph.onnx()
         try:
             core = core_of_the_process(library)
-            compiled = core.compile_model(core.read_model(graph.onnx()), "CPU", self._options())
+            compiled = core.compile_model(core.read_model(content), "CPU", self._options())
             actual = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         except Exception as error:
             problem = f"does not open the graph {spec.name} ({error})"

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, final
 
 from daenr_common.errors import DaenrError
-from daenr_common.files import atomic_file, sha256_of
+from daenr_common.files import atomic_file
+from daenr_common.hashing import sha256_of
 
 _log = logging.getLogger(__name__)
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import bundle_factory as factory
 import numpy as np
 from tensorrt_double import COMPUTE_CAPABILITY, make_plan
 
-from daenr_export.bundle import EngineEntry, ModelEntry, write_bundle
+from daenr_export.bundle import EngineEntry, ModelEntry
 from daenr_export.bundle.golden import key
+from daenr_export.bundle.writer import write_bundle
 from daenr_export.verification.parity import to_manifest
 from daenr_train.spec import parse_model_name
 
@@ -43,7 +43,7 @@ def make_engine_bundle(path: Path, version: str, *, spoilt: Mapping[str, str] | 
             golden |= {key(name, output): answer for output, answer in answers.items()}
         manifest = factory.manifest_of(GRAPHS, writer.add_golden(golden, images=IMAGES))
         model = ModelEntry("cnn-fr1", parse_model_name("cnn-fr1", n_neurons=factory.NEURONS).to_json())
-        writer.finish(replace(manifest, model=model, engines=tuple(engines), tolerances=to_manifest(["fp32"])))
+        writer.finish(manifest._replace(model=model, engines=tuple(engines), tolerances=to_manifest(["fp32"])))
     return path
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import bundle_factory as factory
 
-from daenr_export.bundle import GraphEntry, write_bundle
+from daenr_export.bundle import GraphEntry
+from daenr_export.bundle.writer import write_bundle
 from daenr_export.graphs.names import cuts_of
 from daenr_export.graphs.pixels import Pixels
 from daenr_export.graphs.reference import make_golden
@@ -39,11 +39,14 @@ def make_bundle_for_torch(path: Path, checkpoint_path: Path, input_dtype: str = 
                 outputs=tuple(tensor(output, f"{name}.{output}") for output in cut.outputs),
                 batch=BatchRange(1, 1, 8),
                 opset=20,
+                variants={},
+                parity=(),
+                contracts={},
             )
             for name, cut in cuts.items()
         }
-        entry = replace(manifest.checkpoint, file=checkpoint_path.name, sha256=checkpoint.sha256)
+        entry = manifest.checkpoint._replace(file=checkpoint_path.name, sha256=checkpoint.sha256)
         neuron_ids = checkpoint.neuron_ids if checkpoint.spec.readout else ()
-        manifest = replace(manifest, neuron_ids=neuron_ids, tolerances=to_manifest(["fp32"]))
-        writer.finish(replace(manifest, checkpoint=entry, graphs=graphs))
+        manifest = manifest._replace(neuron_ids=neuron_ids, tolerances=to_manifest(["fp32"]))
+        writer.finish(manifest._replace(checkpoint=entry, graphs=graphs))
     return path

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import bundle_factory as factory
@@ -17,7 +16,8 @@ import numpy as np
 import pytest
 
 from daenr_common.errors import BackendUnavailableError, BundleError
-from daenr_export.bundle import Bundle, GoldenEntry, write_bundle
+from daenr_export.bundle import Bundle, GoldenEntry
+from daenr_export.bundle.writer import write_bundle
 from daenr_export.runtime import protocol
 
 FILES = ["manifest.json", "golden.npz", *(f"graphs/{name}.onnx" for name in factory.GRAPHS)]
@@ -45,6 +45,32 @@ def test_contents_are_those_that_were_checked_even_if_the_folder_changes(tiny_bu
     assert bundle.graph("encoder").onnx() == content
     shutil.rmtree(tiny_bundle)
     assert bundle.golden()["image"].shape == (2, 1, 32, 32)
+
+
+@pytest.mark.parametrize("name", FILES[1:])
+def test_a_bundle_that_is_not_read_whole_checks_each_file_when_it_is_asked_for(tiny_bundle: Path, name: str) -> None:
+    file = tiny_bundle / name
+    file.write_bytes(file.read_bytes()[::-1])
+    bundle = Bundle.open(tiny_bundle, whole=False)
+    for other in FILES[1:]:
+        if other != name:
+            assert bundle.read(other) == (tiny_bundle / other).read_bytes()
+    with pytest.raises(BundleError, match=rf"{name}: was changed"):
+        bundle.read(name)
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda file: file.write_bytes(file.read_bytes()[1:])])
+def test_what_can_be_seen_without_reading_is_refused_at_once(tiny_bundle: Path, change) -> None:
+    change(tiny_bundle / "golden.npz")
+    with pytest.raises(BundleError, match=r"golden\.npz: (is missing|has \d+ bytes)"):
+        Bundle.open(tiny_bundle, whole=False)
+
+
+def test_a_file_that_vanishes_before_it_is_read_is_named(tiny_bundle: Path) -> None:
+    bundle = Bundle.open(tiny_bundle, whole=False)
+    (tiny_bundle / "golden.npz").unlink()
+    with pytest.raises(BundleError, match=r"golden\.npz: cannot be read \(No such file or directory\)"):
+        bundle.golden()
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -201,7 +227,7 @@ def test_the_golden_file_must_hold_what_the_manifest_says(tmp_path: Path) -> Non
     with write_bundle(tmp_path / "a.daenr") as writer:
         writer.add("graphs/encoder.onnx", factory.onnx_graph("encoder"))
         golden = writer.add_golden({"image": np.zeros((2, 1), np.float32)}, images=2)
-        entry = replace(golden, arrays={"image": replace(golden.arrays["image"], shape=(3, 1))})
+        entry = golden._replace(arrays={"image": golden.arrays["image"]._replace(shape=(3, 1))})
         writer.finish(factory.manifest_of(["encoder"], entry))
     with pytest.raises(BundleError, match=r"golden.npz: holds other arrays"):
         Bundle.open(tmp_path / "a.daenr").golden()

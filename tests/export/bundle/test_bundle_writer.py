@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from daenr_common.errors import BundleError, DaenrError, OutputExistsError
-from daenr_export.bundle import Bundle, write_bundle
+from daenr_export.bundle import Bundle
+from daenr_export.bundle.writer import write_bundle
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

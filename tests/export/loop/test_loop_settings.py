@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from loop_parts import SPEC, Collector, MeanSession
@@ -14,7 +12,7 @@ from daenr_export.specs import TensorSpec
 
 
 class OtherGraph(MeanSession):
-    spec = replace(SPEC, name="reconstruction", outputs=(TensorSpec("reconstruction", "float32", (1, 32, 32)),))
+    spec = SPEC._replace(name="reconstruction", outputs=(TensorSpec("reconstruction", "float32", (1, 32, 32)),))
 
 
 SESSION = MeanSession()

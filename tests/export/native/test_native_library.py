@@ -28,7 +28,7 @@ from onnx import numpy_helper
 
 from daenr_common import extras
 from daenr_common.errors import DaenrError, ExportError
-from daenr_common.files import sha256_of
+from daenr_common.hashing import sha256_of
 from daenr_export.native import TARGETS, compiling, make_library, native_target
 from daenr_export.native.writing.library import kernel_source
 

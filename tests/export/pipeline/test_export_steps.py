@@ -24,7 +24,7 @@ from daenr_common.errors import (
     OutputExistsError,
 )
 from daenr_common.extras import is_installed
-from daenr_common.files import sha256_of_file
+from daenr_common.hashing import sha256_of_file
 from daenr_common.verdict import Verdict
 from daenr_export.bundle import Bundle
 from daenr_export.exporting import engines, measure
@@ -204,7 +204,7 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(checkpoint):
 
 def test_a_kill_leaves_no_bundle(checkpoint):
     script = (
-        "import sys, time, daenr_export; from daenr_export.bundle import BundleWriter\n"
+        "import sys, time, daenr_export; from daenr_export.bundle.writer import BundleWriter\n"
         "finish = BundleWriter.finish\n"
         "def wait(*a):\n"
         "    print('writing', flush=True)\n"

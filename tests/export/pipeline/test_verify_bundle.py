@@ -4,7 +4,6 @@ import importlib
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -279,8 +278,8 @@ def test_an_engine_that_says_another_precision_fails(exported):
 def test_a_witness_knows_what_was_run(shared_export):
     graph = daenr_export.Bundle.open(shared_export.bundle).graph("encoder")
     manifest = shared_export.manifest
-    as_half = tuple(replace(engine, precision_requested="fp16") for engine in manifest.engines)
-    witness = runs.Witness(graph, replace(manifest, engines=as_half))
+    as_half = tuple(engine._replace(precision_requested="fp16") for engine in manifest.engines)
+    witness = runs.Witness(graph, manifest._replace(engines=as_half))
     assert (witness.precision, witness.gave_compiled) == ("fp32", False)
     witness.onnx()
     assert witness.precision == "fp32"

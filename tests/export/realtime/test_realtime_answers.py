@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -277,7 +276,7 @@ class Failing:
                     raise self.broken
                 bound.run()
 
-            return replace(bound, run=run)
+            return bound._replace(run=run)
 
         return CallSession(self.name, graph.spec, opened.run, bind)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -154,10 +153,10 @@ def test_a_graph_that_does_not_parse_is_one_line(
 
 def test_a_graph_with_other_tensors_than_its_specification_is_refused(backend: Backend) -> None:
     graph = graph_of("joint")
-    swapped = replace(graph.spec, outputs=graph.spec.outputs[::-1])
+    swapped = graph.spec._replace(outputs=graph.spec.outputs[::-1])
     with pytest.raises(BackendUnavailableError, match=r"the manifest says \['codes', 'reconstruction', 'responses'\]"):
         backend.open(OneGraph(swapped, graph.onnx()))
-    renamed = replace(graph.spec, input=replace(graph.spec.input, name="picture"))
+    renamed = graph.spec._replace(input=graph.spec.input._replace(name="picture"))
     with pytest.raises(BackendUnavailableError, match=r"the manifest says \['picture'\]"):
         backend.open(OneGraph(renamed, graph.onnx()))
 

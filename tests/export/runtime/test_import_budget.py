@@ -96,3 +96,21 @@ def test_the_first_answer_comes_within_half_a_second_of_the_backends_import(shar
     runs = [in_a_fresh_process(script, str(shared_tiny_bundle)) for _ in range(2)]
     assert all(heavy == ["onnxruntime"] for _, heavy in runs)
     assert min(seconds for seconds, _ in runs) < 0.5
+
+
+@pytest.mark.alone
+def test_compiled_c_answers_milliseconds_after_numpy_is_there(shared_checkpoint: Path, tmp_path: Path) -> None:
+    """Quietly 16 ms on an Intel Xeon. `benchmarks/test_cold_start.py` asks for 20, of whole processes."""
+    pytest.importorskip("ziglang")
+    bundle = daenr_export.export(shared_checkpoint, tmp_path / "cae_fr2.daenr", native=True).bundle
+    script = """
+        import numpy
+        start = time.perf_counter()
+        import daenr_export
+        model = daenr_export.load(sys.argv[1], backend="native")
+        model.responses(numpy.zeros((1, 1, 32, 32), numpy.float32))
+        print(json.dumps([time.perf_counter() - start, heavy()]))
+    """
+    runs = [in_a_fresh_process(script, str(bundle)) for _ in range(10)]
+    assert all(heavy == [] for _, heavy in runs)
+    assert min(seconds for seconds, _ in runs) < 0.04

@@ -174,6 +174,26 @@ def test_a_damaged_bundle_is_refused_before_a_backend_is_looked_for(tiny_bundle:
         daenr_export.load(factory.make_bundle(tiny_bundle.parent / "b.daenr"), backend="no such backend")
 
 
+@pytest.mark.parametrize("backend", ["auto", "onnxruntime", "openvino"])
+def test_a_graph_that_was_changed_is_an_error_and_no_reason_to_take_another_backend(
+    tiny_bundle: Path, backend: str
+) -> None:
+    file = tiny_bundle / "graphs/responses.onnx"
+    file.write_bytes(file.read_bytes()[::-1])
+    with pytest.raises(BundleError, match=r"responses\.onnx: was changed"):
+        daenr_export.load(tiny_bundle, backend).responses(IMAGES)
+
+
+def test_a_changed_file_is_of_no_account_to_a_model_that_does_not_use_it(tiny_bundle: Path) -> None:
+    expected = daenr_export.load(tiny_bundle, "onnxruntime").responses(IMAGES)
+    file = tiny_bundle / "graphs/joint.onnx"
+    file.write_bytes(file.read_bytes()[::-1])
+    with daenr_export.load(tiny_bundle, "onnxruntime") as model:
+        np.testing.assert_array_equal(model.responses(IMAGES), expected)
+        with pytest.raises(BundleError, match=r"joint\.onnx: was changed"):
+            model.joint(IMAGES)
+
+
 def median_seconds_of_each(calls: list[Callable[[], object]], rounds: int) -> list[float]:
     """Median time of each call, taken in turns, so that a busy machine slows all alike."""
     times: list[list[int]] = [[] for _ in calls]

@@ -6,7 +6,6 @@ import ctypes
 import re
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +35,7 @@ class GraphWithLibrary:
     cache_folder = None
 
     def __init__(self, graph: BundledGraph, library: bytes = b"") -> None:
-        self.spec, self.onnx = graph.spec, graph.onnx
+        self.spec, self.onnx, self.onnx_sha256 = graph.spec, graph.onnx, graph.onnx_sha256
         self.library = library
 
     def engine(self, flavour: str) -> bytes:
@@ -186,7 +185,7 @@ def test_a_library_whose_weights_were_changed_is_refused(bundle, library_of, ref
 
 def test_a_larger_batch_than_it_was_made_for_is_refused(graph_of) -> None:
     graph = graph_of("responses")
-    graph.spec = replace(graph.spec, batch=replace(graph.spec.batch, max=graph.spec.batch.max + 1))
+    graph.spec = graph.spec._replace(batch=graph.spec.batch._replace(max=graph.spec.batch.max + 1))
     with pytest.raises(BackendUnavailableError, match="takes batches of up to 64, and the manifest says 65"):
         NativeBackend().open(graph)
 

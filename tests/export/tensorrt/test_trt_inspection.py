@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import replace
 
 import pytest
 from bundle_factory import onnx_graph
@@ -70,7 +69,7 @@ def test_other_precisions(precision: str) -> None:
 
 
 def test_an_engine_for_other_gpus_than_recorded_is_no_pass(engine: BuiltEngine, record: EngineEntry) -> None:
-    checks = inspected(engine.plan, replace(record, compute_capabilities=("8.6",)))
+    checks = inspected(engine.plan, record._replace(compute_capabilities=("8.6",)))
 
     assert checks["reproduction"].verdict is not PASS
 
@@ -103,13 +102,13 @@ def test_an_engine_of_other_weights_fails(engine: BuiltEngine, record: EngineEnt
 
 @without_gpu
 def test_an_engine_for_another_batch_range_fails(engine: BuiltEngine, record: EngineEntry) -> None:
-    assert inspected(engine.plan, replace(record, batch=BatchRange(1, 2, 8)))["reproduction"].verdict is FAIL
+    assert inspected(engine.plan, record._replace(batch=BatchRange(1, 2, 8)))["reproduction"].verdict is FAIL
 
 
 @pytest.mark.parametrize(("is_really", "said", "word"), [("fp32", "tf32", "without"), ("tf32", "fp32", "with")])
 def test_an_engine_of_the_other_setting_of_tf32_fails(is_really: str, said: str, word: str) -> None:
     engine = built("responses", is_really)
-    record = replace(record_of(engine, "responses"), precision_requested=said, precision_actual=said)
+    record = record_of(engine, "responses")._replace(precision_requested=said, precision_actual=said)
     check = inspected(engine.plan, record)["reproduction"]
 
     assert check.verdict is FAIL
@@ -125,7 +124,7 @@ def test_where_builds_were_not_compared_a_difference_is_no_failure(
 
 
 def test_another_version_cannot_tell_and_names_both(engine: BuiltEngine, record: EngineEntry) -> None:
-    checks = inspected(engine.plan, replace(record, tensorrt_version="1.2.0.54"))
+    checks = inspected(engine.plan, record._replace(tensorrt_version="1.2.0.54"))
 
     assert list(checks) == ["version", "source", "tensors", "precision"]
     assert checks["version"].verdict is CANNOT_TELL
@@ -137,7 +136,7 @@ def test_a_flavour_that_is_not_installed_cannot_tell(
     engine: BuiltEngine, record: EngineEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    checks = inspected(engine.plan, replace(record, flavour="tensorrt"))
+    checks = inspected(engine.plan, record._replace(flavour="tensorrt"))
 
     assert verdicts(checks) == {"version": CANNOT_TELL}
     assert "pip install 'daenr[gpu]'" in checks["version"].reason
@@ -150,7 +149,7 @@ def test_a_source_that_tensorrt_does_not_take_fails(engine: BuiltEngine, record:
 
 
 def test_a_source_with_other_tensors_fails(engine: BuiltEngine, record: EngineEntry) -> None:
-    graph = replace(spec_of("responses"), outputs=(TensorSpec("responses", "float32", (7,)),))
+    graph = spec_of("responses")._replace(outputs=(TensorSpec("responses", "float32", (7,)),))
     checks = inspected(engine.plan, record, graph=graph)
 
     assert checks["tensors"].verdict is FAIL
@@ -159,7 +158,7 @@ def test_a_source_with_other_tensors_fails(engine: BuiltEngine, record: EngineEn
 
 
 def test_an_fp32_graph_recorded_as_fp16_fails(engine: BuiltEngine, record: EngineEntry) -> None:
-    check = inspected(engine.plan, replace(record, precision_requested="fp16", precision_actual="fp16"))["precision"]
+    check = inspected(engine.plan, record._replace(precision_requested="fp16", precision_actual="fp16"))["precision"]
 
     assert check.verdict is FAIL
     assert check.reason == "the manifest says fp16, and the source computes in fp32"
@@ -167,7 +166,7 @@ def test_an_fp32_graph_recorded_as_fp16_fails(engine: BuiltEngine, record: Engin
 
 def test_builds_of_enterprise_are_not_compared(engine: BuiltEngine, record: EngineEntry) -> None:
     verdict, reason = reproduction.reproduce(
-        engine.plan, onnx_graph("responses"), replace(record, flavour="tensorrt"), spec_of("responses")
+        engine.plan, onnx_graph("responses"), record._replace(flavour="tensorrt"), spec_of("responses")
     )
 
     assert verdict is CANNOT_TELL
