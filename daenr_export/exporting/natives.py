@@ -72,6 +72,7 @@ def _build(
         shortened = None  # that target's library is the float32 one
     precision = shortened.precision if shortened else "fp32"
     first = shortened.held.best_image if shortened else 0
+    file = native_file(target, graph.name, precision)
     library = make_library(
         graph.onnx,
         graph_name=graph.name,
@@ -80,12 +81,12 @@ def _build(
         golden_input=golden.inputs(spec)[first : first + 1],
         golden_outputs={name: array[first : first + 1] for name, array in golden.references(spec).items()},
         max_batch=options.batch.max,
-        destination=folder / f"{graph.name}.{target}",
+        destination=folder / file,
         layers=shortened.layers if shortened else None,
     )
     entry = NativeEntry(
         graph=graph.name,
-        file=native_file(target, graph.name, precision),
+        file=file,
         target=target,
         instruction_sets=library.instruction_sets,
         abi=ABI,

@@ -40,12 +40,17 @@ def compiler_version() -> str:
 
 
 def compile_library(
-    files: Mapping[str, bytes], machines: Sequence[InstructionSet], target: Target, options: Sequence[str] = ()
+    files: Mapping[str, bytes],
+    name: str,
+    machines: Sequence[InstructionSet],
+    target: Target,
+    options: Sequence[str] = (),
 ) -> bytes:
     """Compile and link the files of `write_library`; the same files give the same bytes.
 
     Args:
         files: by name.
+        name: of the library's file, by which Windows looks for it when a program that was linked with it starts.
         machines: the instruction sets that they were written for.
         target: the machine to compile for.
         options: for the compiler, besides `FLAGS`.
@@ -54,8 +59,8 @@ def compile_library(
         MissingExtraError: ziglang is not installed.
         ExportError: the compiler failed; what it says first is in the error.
     """
-    with tempfile.TemporaryDirectory(prefix="daenr-native-") as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory(prefix="daenr-native-") as temporary:
+        folder = Path(temporary)
         for file, content in files.items():
             (folder / file).write_bytes(content)
         compiler = ["cc", "-target", target.triple, *FLAGS, *options]
@@ -67,9 +72,9 @@ def compile_library(
             )
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda call: _zig(call, folder), calls))
-        library, objects = f"graph{target.suffix}", [call[-1] for call in calls]
-        _zig(["cc", "-target", target.triple, "-shared", "-nostdlib", "-s", *objects, "-o", library], folder)
-        return (folder / library).read_bytes()
+        objects = [call[-1] for call in calls]
+        _zig(["cc", "-target", target.triple, "-shared", "-nostdlib", "-s", *objects, "-o", name], folder)
+        return (folder / name).read_bytes()
 
 
 def compile_alone(files: Mapping[str, bytes], source: str, target: Target) -> bytes:

@@ -89,7 +89,7 @@ def make_library(
     machines = _choose(machine, precision, instruction_sets)
     about = Description(graph_name, precision, target, sha256_of(content), max_batch)
     files = write_library(network, about, machines, golden_input, golden_outputs, shorter)
-    compiled = compile_library(files, machines, machine, compiler_options)
+    compiled = compile_library(files, destination.name, machines, machine, compiler_options)
     with atomic_file(destination) as path:
         path.write_bytes(compiled)
     names = tuple(item.name for item in machines)

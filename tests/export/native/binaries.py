@@ -67,6 +67,11 @@ class Pe:
         _, _, begin, _, raw = next(s for s in self.sections if s[2] <= address < s[2] + s[1])
         return address - begin + raw
 
+    def name(self) -> str:
+        """What programs that were linked with it look for."""
+        (name,) = struct.unpack_from("<I", self.content, self._offset(self.directories[0][0]) + 12)
+        return text_at(self.content, self._offset(name))
+
     def exports(self) -> list[str]:
         table = self._offset(self.directories[0][0])
         count, _, names = struct.unpack_from("<III", self.content, table + 24)

@@ -196,6 +196,7 @@ def test_other_targets_are_linked_with_the_four_functions(content, tmp_path, tar
         pe = binaries.Pe(library)
         assert pe.machine == {"x86_64": 0x8664, "aarch64": 0xAA64}[target.partition("-")[0]]
         assert set(pe.exports()) == EXPORTS
+        assert pe.name() == made.name
         assert pe.imports() == []
     elif target.endswith("linux"):
         elf = binaries.Elf(library)
