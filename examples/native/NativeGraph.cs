@@ -1,12 +1,13 @@
-// A native library of a bundle from C#, with buffers that stay where they are. For one thread at a time.
-// Copy responses.fp32.dll (or .so) from native/<target>/ of the bundle beside the program.
+// A native library of a bundle from C# (.NET, .NET Framework, Mono), with buffers that stay where they are. For one
+// thread at a time. Copy responses.fp32.dll from native/x86_64-windows/ of the bundle beside the program as
+// responses.dll, or responses.fp32.so from native/x86_64-linux/ as libresponses.so; compile with -unsafe.
 using System;
 using System.IO;
 using System.Runtime.InteropServices;
 
 public sealed unsafe class NativeGraph : IDisposable
 {
-    const string Library = "responses.fp32";
+    const string Library = "responses";
     const int Abi = 1, Alignment = 64;
 
     [StructLayout(LayoutKind.Sequential)]
@@ -26,28 +27,32 @@ public sealed unsafe class NativeGraph : IDisposable
     [DllImport(Library)] static extern int daenr_run(void* state, long batch, void* input, void** outputs);
     [DllImport(Library)] static extern int daenr_self_test(void* state, double* worst);
 
-    readonly void* state;
-    readonly float* image, responses;
+    /// <summary>Write the frame here: row by row, in [-1, 1].</summary>
+    public readonly float[] Image = new float[32 * 32];
+
+    /// <summary>One for each neuron; every Run overwrites them.</summary>
+    public readonly float[] Responses;
+
+    readonly GCHandle[] pinned;
+    readonly void* state, image, responses;
 
     public NativeGraph()
     {
         Graph* graph = daenr_describe();
         if (graph->Abi != Abi) throw new InvalidDataException("the library speaks another version of the interface");
         if (daenr_instruction_set() == IntPtr.Zero) throw new PlatformNotSupportedException("no code for this processor");
-        Neurons = (int)graph->Output0.Dims[0];
-        state = NativeMemory.AlignedAlloc((nuint)graph->StateBytes, Alignment);
-        image = (float*)NativeMemory.AlignedAlloc(32 * 32 * sizeof(float), Alignment);
-        responses = (float*)NativeMemory.AlignedAlloc((nuint)(Neurons * sizeof(float)), Alignment);
-        if (daenr_self_test(state, null) != 0) throw new InvalidDataException("the library answers its golden images wrongly");
+        Responses = new float[graph->Output0.Dims[0]];
+        pinned = Array.ConvertAll(
+            new Array[] { new byte[graph->StateBytes + Alignment], Image, Responses },
+            buffer => GCHandle.Alloc(buffer, GCHandleType.Pinned));
+        long start = pinned[0].AddrOfPinnedObject().ToInt64();
+        state = (void*)((start + Alignment - 1) / Alignment * Alignment);
+        image = (void*)pinned[1].AddrOfPinnedObject();
+        responses = (void*)pinned[2].AddrOfPinnedObject();
+        if (daenr_self_test(state, null) == 0) return;
+        Dispose();
+        throw new InvalidDataException("the library answers its golden image wrongly");
     }
-
-    public int Neurons { get; }
-
-    /// <summary>Write the frame here: row by row, in [-1, 1].</summary>
-    public Span<float> Image => new Span<float>(image, 32 * 32);
-
-    /// <summary>One for each neuron; every Run overwrites them.</summary>
-    public ReadOnlySpan<float> Responses => new ReadOnlySpan<float>(responses, Neurons);
 
     public void Run()
     {
@@ -56,10 +61,9 @@ public sealed unsafe class NativeGraph : IDisposable
         if (code != 0) throw new InvalidOperationException("the library refuses the frame, code " + code);
     }
 
+    /// <summary>Let the buffers go. Run must not be called afterwards.</summary>
     public void Dispose()
     {
-        NativeMemory.AlignedFree(state);
-        NativeMemory.AlignedFree(image);
-        NativeMemory.AlignedFree(responses);
+        for (int i = 0; i < pinned.Length; i++) if (pinned[i].IsAllocated) pinned[i].Free();
     }
 }

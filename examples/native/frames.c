@@ -2,24 +2,34 @@
  *
  *     cc frames.c -I cae_fr2.daenr/native cae_fr2.daenr/native/x86_64-linux/responses.fp32.so -o frames
  *     ./frames < images.f32 > responses.f32
+ *
+ * On Windows: zig cc, gcc of MinGW-w64, with responses.fp32.dll; copy it beside frames.exe.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include "daenr_native.h"
 
+#ifdef _WIN32 /* there the two streams are text until they are told otherwise */
+#include <fcntl.h>
+#include <io.h>
+#define BINARY() (_setmode(0, _O_BINARY), _setmode(1, _O_BINARY))
+#else
+#define BINARY() (void)0
+#endif
+
 int main(void) {
+    static _Alignas(64) unsigned char state[1 << 22];
     static float image[32 * 32], responses[4096];
-    const daenr_graph *graph = daenr_describe();
-    const int64_t neurons = graph->outputs[0].dims[0];
-    if (graph->abi != DAENR_NATIVE_ABI || daenr_instruction_set() == NULL || neurons > 4096) return 2;
-    void *state = aligned_alloc(64, graph->state_bytes);
-    if (state == NULL || daenr_self_test(state, NULL) != 0) return 1; /* answers its own golden images */
     void *outputs[] = {responses};
+    const daenr_graph *graph = daenr_describe();
+    const size_t neurons = (size_t)graph->outputs[0].dims[0];
+    if (graph->abi != DAENR_NATIVE_ABI || daenr_instruction_set() == NULL) return 2;
+    if (neurons > 4096 || graph->state_bytes > (int64_t)sizeof state) return 2; /* larger than the buffers here */
+    if (daenr_self_test(state, NULL) != 0) return 1; /* it answers its own golden image */
+    BINARY();
     while (fread(image, sizeof image, 1, stdin) == 1) {
         if (daenr_run(state, 1, image, outputs) != 0) return 1;
         fwrite(responses, sizeof *responses, neurons, stdout);
         fflush(stdout);
     }
-    free(state);
     return 0;
 }
