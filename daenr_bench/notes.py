@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from daenr_bench.measurement import Measurement, State
-from daenr_bench.result import Accuracy, Entrant, Result, Skip
+from daenr_bench.overhead import WAKING
+from daenr_bench.result import Accuracy, Entrant, Overhead, Result, Skip
 from daenr_bench.standard import Standard
 
 UNSTEADY = 1.5
@@ -18,11 +19,7 @@ def notes(result: Result) -> Iterator[str]:
         "latency of single images, host to host; percentiles by nearest rank; at most: the true p99, with 99 % "
         "confidence; parity: largest error over the largest answer of the reference, at any batch size"
     )
-    for loop, overhead in result.overhead.items():
-        yield (
-            f"of which the harness itself in {loop}: p50 {overhead.p50_ns} ns, p99 {overhead.p99_ns} ns for each call, "
-            "copying the image included"
-        )
+    yield from map(_overhead, result.overhead, result.overhead.values())
     yield from _peers(result.entrants)
     for accuracy in result.accuracy:
         yield from (f"WRONG {_subject(accuracy)}: {problem}" for problem in accuracy.problems)
@@ -36,6 +33,13 @@ def notes(result: Result) -> Iterator[str]:
         step_s = result.clock.wall_clock_step_s
         yield f"note: the wall clock was set by {step_s:+.3f} s meanwhile; no figure depends on it"
     yield from _skips(result.skipped)
+
+
+def _overhead(loop: str, overhead: Overhead) -> str:
+    figures = f"p50 {overhead.p50_ns} ns, p99 {overhead.p99_ns} ns"
+    if loop == WAKING:
+        return f"with an engine that does nothing, paced takes {figures}: this machine's share, which no engine avoids"
+    return f"of which the harness itself in {loop}: {figures} for each call, copying the image included"
 
 
 def _references(standard: Standard) -> Iterator[str]:

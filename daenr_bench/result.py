@@ -50,7 +50,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Overhead:
-    """What the harness itself takes for a timed call: the same loop around a function that does nothing.
+    """What harness and machine take for a timed call: the same loop around a function that does nothing.
 
     It is part of every latency and was not subtracted.
     """
@@ -183,7 +183,8 @@ class Result:
         started_at: UTC, ISO 8601.
         complete: whether the run came to its end.
         settings: how it was measured.
-        overhead: of the harness, by the loop that times: `burst`, `paced`.
+        overhead: of the harness, by the loop that times: `burst`, `paced`; and of this machine as `waking`: on the
+            schedule of `paced`, in turns with the engines, from the instant a frame was due.
         clock: that was read.
         reference_backend: what `times_faster` refers to; None if neither PyTorch nor onnxruntime was measured.
         standard: what answers were held against; None in a result of schema version 1.

@@ -96,7 +96,7 @@ def benchmark(
         started_at=started_at,
         complete=outcome.complete,
         settings=Settings(plan.seed, DEFINITION, BOUND_DEFINITION, _settings(plan)),
-        overhead=overhead,
+        overhead={**overhead, **outcome.overhead},
         clock=clock_use(before, clock),
         reference_backend=reference,
         entrants=entrants_of(cells),

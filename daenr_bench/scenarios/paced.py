@@ -10,13 +10,15 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
 from daenr_bench.cells import BATCH, Cell
 from daenr_bench.measurement import WarmUp
+from daenr_bench.overhead import WAKING, doing_nothing, overhead_of
 from daenr_bench.progress import Bar
+from daenr_bench.result import Overhead
 from daenr_bench.scenarios import calling
 from daenr_bench.scenarios.calling import Call, quiet_gc
 from daenr_bench.scenarios.device import DeviceTimes
@@ -24,6 +26,7 @@ from daenr_bench.scenarios.pacing import AT_100_HZ, Pace, blocks_of, figures_of,
 from daenr_bench.scenarios.schedule import Ready, Schedule
 from daenr_bench.scenarios.tracks import Bench, Outcome, Track, calls_to_keep, joined, turns
 from daenr_bench.scenarios.warming import warm_up
+from daenr_export.specs import Array
 
 BOUNDARY = (
     f"from the instant the image was due to its answers; {calling.BOUNDARY.partition(': ')[2]}; frames are due on a "
@@ -49,6 +52,7 @@ class Paced:
 
     name: ClassVar[str] = "paced"
     all_graphs: ClassVar[bool] = False
+    rests: ClassVar[bool] = True
 
     boundary: ClassVar[str] = BOUNDARY
 
@@ -91,6 +95,7 @@ class Paced:
         """Go through the schedule with the cells in turns."""
         with ExitStack() as stack:
             tracks = [_Paced(cell, self, bench, index) for index, cell in enumerate(cells)]
+            idle = _Idle(cells[0].inputs, self, bench) if self.rests and cells else None
             complete = False
             try:
                 with quiet_gc(), Bar(self.name, total=len(cells) * (self.rounds + 1), unit="block") as bar:
@@ -101,10 +106,13 @@ class Paced:
                         for index in turns(len(cells), number, self.rounds):
                             tracks[index].attempt(tracks[index].go_on)
                             bar.update()
+                        if idle:
+                            idle.go_on()
                 complete = True
             except KeyboardInterrupt:
                 pass
-            return joined([track.outcome(complete=complete) for track in tracks], complete=complete)
+            outcome = joined([track.outcome(complete=complete) for track in tracks], complete=complete)
+            return replace(outcome, overhead=idle.overhead) if idle else outcome
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,7 @@ class PacedWarm(Paced):
 
     name: ClassVar[str] = "paced-warm"
     boundary: ClassVar[str] = WARM_BOUNDARY
+    rests: ClassVar[bool] = False
 
     def prepare(self, cell: Cell, bench: Bench, stack: ExitStack) -> Ready:
         """Open a real-time session, which warms itself up."""
@@ -148,6 +157,25 @@ def kept_warm(cell: Cell, bench: Bench, stack: ExitStack) -> Ready:
     outputs = standing if isinstance(standing, tuple) else (standing,)
     report = session.warm_up_report
     return Ready(Call(session, outputs), wait_until, WarmUp(report.runs, report.stable))
+
+
+class _Idle:
+    """An engine that does nothing, on the same schedule: what is left is the machine's own share."""
+
+    def __init__(self, inputs: Sequence[Array], plan: Paced, bench: Bench) -> None:
+        self._inputs, self._plan = inputs, plan
+        self._ready = doing_nothing(inputs[0], bench.clock.wait_until)
+        self._schedule = Schedule(plan.rounds * plan.block, plan.pace.period_ns, bench.clock.read, (), {})
+
+    def go_on(self) -> None:
+        """Go through the frames of one round."""
+        self._schedule.run(self._ready, self._inputs, self._plan.block, lead_in=self._plan.lead_in)
+
+    @property
+    def overhead(self) -> dict[str, Overhead]:
+        """From due to answered; nothing where no round was reached."""
+        latency_ns = self._schedule.frames.latency_ns
+        return {WAKING: overhead_of(latency_ns)} if len(latency_ns) else {}
 
 
 class _Paced(Track):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from daenr_bench.cells import Cell
 from daenr_bench.clocks import Clock
 from daenr_bench.measurement import Measurement, State, WarmUp
+from daenr_bench.result import Overhead
 from daenr_bench.scenarios.calling import Answers
 from daenr_bench.scenarios.device import DeviceTimes
 from daenr_common.errors import DaenrError
@@ -45,11 +46,19 @@ class Bench:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a scenario: a measurement for each cell, the raw samples by key, whether it came to its end."""
+    """What came of a scenario.
+
+    Attributes:
+        measurements: one for each cell.
+        arrays: the raw samples by key.
+        complete: whether it came to its end.
+        overhead: what it found out of this machine (`daenr_bench.result.Overhead`), by name.
+    """
 
     measurements: tuple[Measurement, ...]
     arrays: Arrays
     complete: bool
+    overhead: Mapping[str, Overhead] = field(default_factory=dict)
 
 
 class Scenario(Protocol):
@@ -159,6 +168,7 @@ def joined(outcomes: Sequence[Outcome], *, complete: bool) -> Outcome:
         tuple(measurement for outcome in outcomes for measurement in outcome.measurements),
         {key: array for outcome in outcomes for key, array in outcome.arrays.items()},
         complete,
+        {name: overhead for outcome in outcomes for name, overhead in outcome.overhead.items()},
     )
 
 

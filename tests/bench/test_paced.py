@@ -10,8 +10,10 @@ import pytest
 from bench_factory import COMPARED, FakeBackend, FakeClock
 
 from daenr_bench.measurement import Latency, Measurement, Paced
+from daenr_bench.result import Overhead
 from daenr_bench.scenarios.burst import Burst
 from daenr_bench.scenarios.paced import Paced as PacedPlan
+from daenr_bench.scenarios.paced import PacedWarm
 from daenr_bench.scenarios.pacing import Pace
 from daenr_bench.scenarios.tracks import Arrays, Outcome
 
@@ -114,8 +116,30 @@ def test_a_rate_that_cannot_be_kept_shows_as_misses_and_not_as_a_longer_schedule
     assert paced.verdict == ("pass" if takes_ms <= 10 else "fail")
     due_ns, end_ns = arrays["due_ns"], arrays["end_ns"]
     assert due_ns[-1] - due_ns[0] == 1199 * 10 * MS
-    assert clock.now_ns <= due_ns[-1] + due_ns[0] + (10 + takes_ms) * MS + UNTIMED * takes_ms * MS
+    doing_nothing = 1200 * 10 * MS  # afterwards, on a schedule of the same length
+    assert clock.now_ns <= due_ns[-1] + due_ns[0] + (10 + takes_ms) * MS + UNTIMED * takes_ms * MS + doing_nothing
     assert (end_ns[end_ns >= 0] >= due_ns[end_ns >= 0]).all()
+
+
+class LateClock(FakeClock):
+    """Wakes up 30 µs late, and every fiftieth time 300."""
+
+    wakes = 0
+
+    def wait_until(self, due_ns: int) -> None:
+        self.wakes += 1
+        super().wait_until(due_ns + (300_000 if self.wakes % 50 == 0 else 30_000))
+
+
+@pytest.mark.parametrize(
+    ("plan", "found"), [(PacedPlan(), {"waking": Overhead(700, 30_000, 300_000)}), (PacedWarm(), {})]
+)
+def test_what_the_machine_takes_is_found_with_an_engine_that_does_nothing(
+    measure: Measure, shared_timed_bundle: Path, plan: PacedPlan, found: dict[str, Overhead]
+) -> None:
+    """Where the engine is kept warm the loop never sleeps, so that nothing wakes up."""
+    clock = LateClock()
+    assert measure(plan, clock, FakeBackend(shared_timed_bundle, clock)).overhead == found
 
 
 def test_a_skipped_frame_is_replaced_by_the_newest(measure: Measure, shared_timed_bundle: Path) -> None:

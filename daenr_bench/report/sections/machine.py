@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from daenr_bench.overhead import WAKING
 from daenr_bench.report import words
 from daenr_bench.report.blocks import Block, Cell, Column, Facts, Section, Table
 from daenr_bench.report.sections.common import named
@@ -55,7 +56,7 @@ def _clock(result: Result) -> tuple[tuple[str, str], ...]:
     clock = result.clock
     overhead = [
         (
-            f"harness, {name}",
+            "paced, an engine that does nothing" if name == WAKING else f"harness, {name}",
             f"p50 {words.time(o.p50_ns)}, p99 {words.time(o.p99_ns)} for each call; part of every latency",
         )
         for name, o in result.overhead.items()
