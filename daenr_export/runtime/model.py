@@ -33,24 +33,25 @@ class _OpenGraph(NamedTuple):
     outputs: dict[str, int]
 
 
-def load(path: Path | str, backend: str | Backend = registry.AUTO) -> Model:
+def load(path: Path | str, backend: str | Backend = registry.AUTO, *, whole: bool = False) -> Model:
     """Open a bundle as a model.
 
-    No file is used before its hash matched, and none is hashed that is not used: `daenr_export.verify` checks all of
-    a bundle. What is missing, of another size or not listed is refused at once, in whatever file it is.
+    No file is used before its hash matched, and none is hashed that is not used, unless `whole` asks for it. What is
+    missing, of another size or not listed is refused at once, in whatever file it is.
 
     Args:
         path: the folder, e.g. `cae_fr2.daenr`.
         backend: `auto` for the one that `daenr-export tune` found best on this machine, or else the fastest that can
             run here; the name of one of `daenr_export.backends()`, which then is the one that runs, if need be with
             options, e.g. `onnxruntime:threads=2`; or a backend.
+        whole: hash every file now, so that none can be found changed later, when another graph is first used.
 
     Raises:
         BundleError: the bundle is missing, incomplete, edited in a file that is used, or of another schema version.
         BackendUnavailableError: the backend is not known or cannot run here.
         DaenrError: there is a machine profile, and it cannot be read.
     """
-    bundle = Bundle.open(path, whole=False)
+    bundle = Bundle.open(path, whole=whole)
     if not isinstance(backend, str):
         return Model(bundle, backend)
     if backend != registry.AUTO:
@@ -131,7 +132,7 @@ class Model:
 
         Raises:
             ImageError: the array has the wrong type, shape, batch size or range.
-            BundleError: the model has no readout.
+            BundleError: the model has no readout; or, on the first call, the graph's file was changed.
         """
         return self._answer("responses", image, "responses")
 
@@ -206,7 +207,7 @@ class Model:
             freeze_gc: collect garbage once, then not at all while the block runs. Cyclic garbage stays until the end.
 
         Raises:
-            BundleError: the bundle has no such graph.
+            BundleError: the bundle has no such graph, or the graph's file or the golden file was changed.
             BackendUnavailableError: the backend does not open it.
             DaenrError: a setting is not known or not allowed here; nothing stays changed.
         """

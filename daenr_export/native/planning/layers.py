@@ -105,24 +105,10 @@ class Layer:
     activation: Activation
     title: str = field(default="", compare=False)
 
-    @property
-    def macs(self) -> int:
-        """Multiply-adds with taps inside of the image, for the channels that count."""
-        return sum(grid_macs(grid, self.source) * self.source.channels * self.target.channels for grid in self.grids)
-
 
 def reads_vectors(layer: Layer) -> bool:
     """Whether a layer reads whole vectors of channels: all do but the first of a graph of an image."""
     return layer.source.pixel % ALIGNMENT == 0
-
-
-def grid_macs(grid: Grid, source: Storage) -> int:
-    """Pairs of an output pixel and a tap that meets the image."""
-    counts = [
-        sum(max(0, b - a) for a, b in (grid.valid(axis, q, extent) for q in range(grid.size[axis])))
-        for axis, extent in enumerate((source.height, source.width))
-    ]
-    return counts[0] * counts[1]
 
 
 def make_layer(fused: Fused, network: Network, source: Storage) -> Layer:

@@ -192,6 +192,8 @@ def test_a_changed_file_is_of_no_account_to_a_model_that_does_not_use_it(tiny_bu
         np.testing.assert_array_equal(model.responses(IMAGES), expected)
         with pytest.raises(BundleError, match=r"joint\.onnx: was changed"):
             model.joint(IMAGES)
+    with pytest.raises(BundleError, match=r"joint\.onnx: was changed"):
+        daenr_export.load(tiny_bundle, "onnxruntime", whole=True)
 
 
 def median_seconds_of_each(calls: list[Callable[[], object]], rounds: int) -> list[float]:
