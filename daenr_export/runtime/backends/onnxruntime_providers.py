@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib.util
 import io
 import sys
 from collections.abc import Mapping
@@ -72,7 +73,8 @@ def load(provider: Provider) -> Any:
         BackendUnavailableError: something is missing; all of it is named.
     """
     if provider.device == "cuda":
-        find_all(provider.backend, (lambda: _check_gpu(provider), lambda: _check_packages(provider)))
+        no_gpu = why_no_gpu()
+        find_all(provider.backend, (lambda: _check_gpu(provider, no_gpu), lambda: _check_packages(provider, no_gpu)))
     library = require("onnxruntime", extra=provider.extra, purpose=f"the backend {provider.backend}")
     if provider.plugin is not None:
         _register(library, provider, provider.plugin)
@@ -109,17 +111,17 @@ def devices_of(library: Any, provider: Provider) -> list[Any]:
     return [device for device in list_devices() if device.ep_name == provider.name]
 
 
-def _check_gpu(provider: Provider) -> None:
-    if reason := why_no_gpu():
-        raise BackendUnavailableError(provider.backend, reason, "install the NVIDIA driver")
+def _check_gpu(provider: Provider, no_gpu: str | None) -> None:
+    if no_gpu:
+        raise BackendUnavailableError(provider.backend, no_gpu, "install the NVIDIA driver")
 
 
-def _check_packages(provider: Provider) -> None:
-    """What can be found out without importing: without a GPU nobody should wait for that."""
+def _check_packages(provider: Provider, no_gpu: str | None) -> None:
+    """Without a GPU only what can be found out without importing: nobody should wait for that."""
     check_installed(provider.backend, "onnxruntime", provider.extra)
     if provider.plugin is not None:
         check_installed(provider.backend, provider.plugin, provider.extra)
-    elif not _has_provider(provider):
+    elif not (_has_library(provider) if no_gpu else _has_provider(provider)):
         problem = f"the onnxruntime that is installed has no {provider.name}"
         remedy = f"pip uninstall onnxruntime, then pip install 'daenr[{provider.extra}]'"
         raise BackendUnavailableError(provider.backend, problem, remedy)
@@ -130,6 +132,17 @@ def _has_provider(provider: Provider) -> bool:
     return provider.name in library.get_available_providers()
 
 
+def _has_library(provider: Provider) -> bool:
+    package = importlib.util.find_spec("onnxruntime")
+    origin = package.origin if package else None
+    return bool(origin and provider.library and _library_beside(origin, provider.library).exists())
+
+
+def _library_beside(init_file: str, name: str) -> Path:
+    """Where onnxruntime's package has a library."""
+    return Path(init_file).parent / "capi" / (f"{name}.dll" if sys.platform == "win32" else f"lib{name}.so")
+
+
 def _check_library(library: Any, provider: Provider, name: str) -> None:
     """Load what the provider is in. Left to onnxruntime, a library that it needs and that is absent is no error."""
     if is_installed("tensorrt") and provider is TENSORRT:
@@ -137,13 +150,12 @@ def _check_library(library: Any, provider: Provider, name: str) -> None:
     if hasattr(library, "preload_dlls"):
         with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find; what matters fails below
             library.preload_dlls()
-    file = f"{name}.dll" if sys.platform == "win32" else f"lib{name}.so"
-    path = Path(library.__file__).parent / "capi" / file
+    path = _library_beside(library.__file__, name)
     try:
         if path.exists():
             ctypes.CDLL(str(path))
     except OSError as error:
-        problem = f"{file} does not load ({error})"
+        problem = f"{path.name} does not load ({error})"
         raise BackendUnavailableError(provider.backend, problem, f"pip install 'daenr[{provider.extra}]'") from error
 
 

@@ -1,21 +1,26 @@
-"""TensorRT: runs the bundle's engines, of either flavour, with device memory and streams from pycuda."""
+"""TensorRT: runs the bundle's engines, of either flavour, with device memory and streams from pycuda.
+
+`auto` asks these backends first, on any machine: what only runs with a GPU is imported when an engine is opened.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from daenr_common.errors import BackendUnavailableError
 from daenr_common.extras import require
 from daenr_export.runtime.availability import check_installed, find_all, reason_of
 from daenr_export.runtime.backends import cuda_graph
 from daenr_export.runtime.backends.cuda_memory import current
-from daenr_export.runtime.backends.tensorrt_context import ContextOptions, OpenEngine
-from daenr_export.runtime.backends.tensorrt_session import EngineSession
 from daenr_export.runtime.protocol import GraphSource
 from daenr_export.tensorrt.flavour import ENTERPRISE, RTX, Flavour
 from daenr_export.tensorrt.gpu import why_no_gpu
+
+if TYPE_CHECKING:
+    from daenr_export.runtime.backends.tensorrt_context import ContextOptions
+    from daenr_export.runtime.backends.tensorrt_session import EngineSession
 
 LoadTensorRt = Callable[[Flavour], Any]
 """Imports the module of a flavour. Tests, which have no GPU, bring one whose engines run on the CPU."""
@@ -53,6 +58,9 @@ class _EngineBackend:
             BackendUnavailableError: something is missing here, the bundle holds no engine of this flavour, the engine
                 is for another version or GPU, or the GPU has not the memory.
         """
+        from daenr_export.runtime.backends.tensorrt_context import OpenEngine
+        from daenr_export.runtime.backends.tensorrt_session import EngineSession
+
         trt, driver = self._libraries()
         plan = graph.engine(self.name)
         try:
@@ -64,6 +72,8 @@ class _EngineBackend:
             raise BackendUnavailableError(self.name, problem, "free memory of the GPU, or choose another") from error
 
     def _options(self, graph: GraphSource) -> ContextOptions:  # noqa: ARG002 (the other flavour's asks it)
+        from daenr_export.runtime.backends.tensorrt_context import ContextOptions
+
         return ContextOptions()
 
     def _libraries(self) -> tuple[Any, Any]:
@@ -130,6 +140,8 @@ class TensorRtRtxBackend(_EngineBackend):
         self._runtime_cache = runtime_cache
 
     def _options(self, graph: GraphSource) -> ContextOptions:
+        from daenr_export.runtime.backends.tensorrt_context import ContextOptions
+
         beside = graph.cache_folder if self._runtime_cache else None
         folder = beside if isinstance(self._runtime_cache, bool) else self._runtime_cache
         return ContextOptions(self._cuda_graphs, self._eager_kernels, folder)

@@ -14,6 +14,7 @@ import pytest
 
 import daenr_common.errors
 import daenr_export
+from daenr_export.tensorrt.gpu import why_no_gpu
 
 HEAVY = ("torch", "onnx", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "pycuda", "daenr_train", "scipy")
 
@@ -100,17 +101,18 @@ def test_the_first_answer_comes_within_half_a_second_of_the_backends_import(shar
 
 @pytest.mark.alone
 def test_compiled_c_answers_milliseconds_after_numpy_is_there(shared_checkpoint: Path, tmp_path: Path) -> None:
-    """Quietly 16 ms on an Intel Xeon. `benchmarks/test_cold_start.py` asks for 20, of whole processes."""
+    """Quietly 16 ms on an Intel Xeon, 25 with `auto`; `benchmarks/test_cold_start.py` asks for 20 of whole processes."""
     pytest.importorskip("ziglang")
     bundle = daenr_export.export(shared_checkpoint, tmp_path / "cae_fr2.daenr", native=True).bundle
     script = """
         import numpy
         start = time.perf_counter()
         import daenr_export
-        model = daenr_export.load(sys.argv[1], backend="native")
+        model = daenr_export.load(sys.argv[1], backend=sys.argv[2])
         model.responses(numpy.zeros((1, 1, 32, 32), numpy.float32))
         print(json.dumps([time.perf_counter() - start, heavy()]))
     """
-    runs = [in_a_fresh_process(script, str(bundle)) for _ in range(10)]
-    assert all(heavy == [] for _, heavy in runs)
-    assert min(seconds for seconds, _ in runs) < 0.04
+    for backend, at_most_s in (("native", 0.04), *([("auto", 0.06)] if why_no_gpu() else [])):
+        runs = [in_a_fresh_process(script, str(bundle), backend) for _ in range(10)]
+        assert all(heavy == [] for _, heavy in runs), backend
+        assert min(seconds for seconds, _ in runs) < at_most_s, backend

@@ -16,7 +16,7 @@ from cuda_double import NOTHING, Alive
 from tensorrt_double import TensorRtDouble
 
 from daenr_common.errors import DaenrError, ImageError
-from daenr_export.runtime.backends.tensorrt import EngineSession
+from daenr_export.runtime.backends.tensorrt_session import EngineSession
 from daenr_export.runtime.protocol import Bound
 
 

@@ -13,7 +13,8 @@ from cuda_double import NOTHING
 from tensorrt_double import TensorRtDouble
 
 from daenr_common.errors import DaenrError
-from daenr_export.runtime.backends.tensorrt import EngineSession, TensorRtBackend
+from daenr_export.runtime.backends.tensorrt import TensorRtBackend
+from daenr_export.runtime.backends.tensorrt_session import EngineSession
 
 Open = Callable[[str], EngineSession]
 

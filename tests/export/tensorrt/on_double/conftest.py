@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from tensorrt_double import TensorRtDouble
 
-    from daenr_export.runtime.backends.tensorrt import EngineSession
+    from daenr_export.runtime.backends.tensorrt_session import EngineSession
 
 
 @pytest.fixture

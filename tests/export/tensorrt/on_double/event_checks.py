@@ -12,7 +12,8 @@ from cuda_double import NOTHING
 from tensorrt_double import TensorRtDouble
 
 from daenr_common.errors import DaenrError, ImageError
-from daenr_export.runtime.backends.tensorrt import EngineSession, TensorRtBackend
+from daenr_export.runtime.backends.tensorrt import TensorRtBackend
+from daenr_export.runtime.backends.tensorrt_session import EngineSession
 from daenr_export.runtime.protocol import DeviceTimed
 
 Open = Callable[..., EngineSession]

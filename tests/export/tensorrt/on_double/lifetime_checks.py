@@ -19,7 +19,8 @@ from tensorrt_double import EnterpriseDouble, TensorRtDouble, make_plan
 
 from daenr_common.errors import BackendUnavailableError, DaenrError
 from daenr_export.runtime.backends import cuda_memory
-from daenr_export.runtime.backends.tensorrt import EngineSession, TensorRtBackend, TensorRtRtxBackend
+from daenr_export.runtime.backends.tensorrt import TensorRtBackend, TensorRtRtxBackend
+from daenr_export.runtime.backends.tensorrt_session import EngineSession
 from daenr_export.specs import BatchRange
 
 VERSION = tensorrt_rtx.__version__

@@ -16,7 +16,8 @@ from engine_factory import spec_of
 from tensorrt_double import TensorRtDouble
 
 from daenr_common.errors import DaenrError, ImageError
-from daenr_export.runtime.backends.tensorrt import EngineSession, TensorRtRtxBackend
+from daenr_export.runtime.backends.tensorrt import TensorRtRtxBackend
+from daenr_export.runtime.backends.tensorrt_session import EngineSession
 from daenr_export.runtime.protocol import Backend, Session
 from daenr_export.tensorrt import why_no_gpu
 
