@@ -17,8 +17,8 @@ import daenr_export
 
 PAIRS = 40
 AT_MOST_MS = {("native", "responses"): 20.0, ("auto", "responses"): 40.0, ("native", "joint"): 60.0}
-"""By backend and graph. `auto` first asks what a GPU would need; `joint` hashes and copies 7 MB of weights into memory that
-the system first has to clear."""
+"""By backend and graph. `auto` first asks what a GPU would need; `joint` hashes and copies 7 MB of weights into memory
+that the system first has to clear."""
 
 NUMPY = "import numpy; numpy.zeros((1, 1, 32, 32), numpy.float32)"
 ANSWER = """

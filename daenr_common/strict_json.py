@@ -121,7 +121,14 @@ def _expect(kind: type[Any], value: Any, where: str) -> Any:
     if type(value) is not kind:
         noun = {str: "a text", int: "a whole number", bool: "true or false", list: "a list", dict: "an object"}[kind]
         raise FieldError(where or "the document", f"is {_describe(value)}, expected {noun}")
+    if kind is str and not _is_unicode(value):
+        raise FieldError(where or "the document", f"is {_describe(value)}, which is half of a character")
     return value
+
+
+def _is_unicode(text: str) -> bool:
+    r"""Whether a text can be written: JSON allows an escape like \ud800 without its other half."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
@@ -145,8 +152,10 @@ def _number(value: Any, where: str) -> float:
 
 def _plain_json(value: Any, where: str) -> Any:
     """Check a value whose shape is free: only what JSON has, no NaN or infinity, which JSON has not."""
-    if value is None or type(value) in (str, bool, int):
+    if value is None or type(value) in (bool, int):
         return value
+    if type(value) is str:
+        return _expect(str, value, where)
     if type(value) is float:
         return _number(value, where)
     if type(value) is list:

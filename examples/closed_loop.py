@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--cpu", type=int, help="the core that inference is to have for itself")
     options = parser.parse_args()
 
-    with load(options.bundle) as model:
+    with load(options.bundle, whole=True) as model:  # every file is hashed now, and none found changed later
         header = LogHeader(model.manifest.sha256, "responses", (model.backend,), "latest", round(DEADLINE_MS * 1e6))
         # Before the session, whose core it must not share.
         log = FrameLog(options.log, header=header, force=options.force)

@@ -18,7 +18,6 @@ def main(path: str, graph: str, backend: str, row: str, kind: str = "", checkpoi
     from pathlib import Path
 
     from daenr_export.bundle import Bundle
-    from daenr_export.bundle.golden import Golden
     from daenr_export.runtime import registry
     from daenr_export.runtime.protocol import Backend
 
@@ -34,6 +33,8 @@ def main(path: str, graph: str, backend: str, row: str, kind: str = "", checkpoi
     source = bundle.graph(graph)
     session = opened_on.open(source)
     opened_ns = time.perf_counter_ns()
+    from daenr_export.bundle.golden import Golden
+
     image = Golden(bundle.golden()).inputs(source.spec)[int(row) : int(row) + 1]
     asked_ns = time.perf_counter_ns()
     answers = session.run(image)

@@ -96,18 +96,17 @@ class Paced:
         with ExitStack() as stack:
             tracks = [_Paced(cell, self, bench, index) for index, cell in enumerate(cells)]
             idle = _Idle(cells[0].inputs, self, bench) if self.rests and cells else None
+            steps = [partial(track.attempt, track.go_on) for track in tracks] + ([idle.go_on] if idle else [])
             complete = False
             try:
-                with quiet_gc(), Bar(self.name, total=len(cells) * (self.rounds + 1), unit="block") as bar:
+                with quiet_gc(), Bar(self.name, total=len(tracks) + self.rounds * len(steps), unit="block") as bar:
                     for track in tracks:
                         track.attempt(partial(track.prepare, stack))
                         bar.update()
                     for number in range(self.rounds):
-                        for index in turns(len(cells), number, self.rounds):
-                            tracks[index].attempt(tracks[index].go_on)
+                        for index in turns(len(steps), number, self.rounds):
+                            steps[index]()
                             bar.update()
-                        if idle:
-                            idle.go_on()
                 complete = True
             except KeyboardInterrupt:
                 pass

@@ -19,6 +19,7 @@ from daenr_export.specs import Array, GraphSpec
 
 MAX_MANIFEST_BYTES = 64 * 2**20
 COPY_AGAIN = f"copy the whole folder again, or {EXPORT_AGAIN}"
+LOAD_AGAIN = f"load the bundle again, in case that another took its place; if it is still refused, {COPY_AGAIN}"
 
 
 class Bundle:
@@ -34,6 +35,7 @@ class Bundle:
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
+        self._folder = path.absolute()  # files are read later, too, when the process may have gone elsewhere
         self._contents: dict[str, bytes] = {}
 
     @classmethod
@@ -50,7 +52,7 @@ class Bundle:
                 also if one was changed in any byte.
         """
         path = Path(path)
-        with _named_os_errors(path):
+        with _named_os_errors(path, COPY_AGAIN):
             _check_is_folder(path)
             found = dict(_walk(path, path))
             manifest = _read_manifest(path, found)
@@ -63,7 +65,7 @@ class Bundle:
     @property
     def cache_folder(self) -> Path:
         """A folder beside the bundle, which itself may not change, for what was found out or compiled here."""
-        path = self.path.resolve()
+        path = self._folder.resolve()
         return path.with_name(f"{path.name}.cache")
 
     def read(self, relative_path: str) -> bytes:
@@ -72,10 +74,13 @@ class Bundle:
         Raises:
             BundleError: it was changed, or cannot be read.
         """
+        return self._read(relative_path, LOAD_AGAIN)
+
+    def _read(self, relative_path: str, remedy: str) -> bytes:
         if relative_path not in self._contents:
-            file = self.path / relative_path
-            with _named_os_errors(file):
-                content = _read_checked(file, self.manifest.files[relative_path])
+            file = self._folder / relative_path
+            with _named_os_errors(file, remedy):
+                content = _read_checked(file, self.manifest.files[relative_path], remedy)
             self._contents.setdefault(relative_path, content)  # another thread may have been faster
         return self._contents[relative_path]
 
@@ -84,7 +89,7 @@ class Bundle:
 
         # Reading and hashing leave Python's lock, so that two threads halve the time of a bundle with engines.
         with ThreadPoolExecutor(2) as pool:
-            for _ in pool.map(self.read, self.manifest.files):
+            for _ in pool.map(lambda name: self._read(name, COPY_AGAIN), self.manifest.files):
                 pass
 
     def graph(self, name: str) -> BundledGraph:
@@ -241,17 +246,22 @@ def _check_listed(path: Path, manifest: Manifest, found: dict[str, int]) -> None
             raise BundleError(path / name, f"has {found[name]} bytes, and {MANIFEST} says {entry.bytes}", COPY_AGAIN)
 
 
-def _read_checked(file: Path, entry: FileEntry) -> bytes:
-    with file.open("rb") as stream:
+def _read_checked(file: Path, entry: FileEntry, remedy: str) -> bytes:
+    with open(file, "rb", opener=_open_plainly) as stream:
         content = stream.read(entry.bytes + 1)
     if len(content) != entry.bytes or sha256_of(content) != entry.sha256:
-        raise BundleError(file, f"was changed: its sha256 is not the one in {MANIFEST}", COPY_AGAIN)
+        raise BundleError(file, f"was changed: its sha256 is not the one in {MANIFEST}", remedy)
     return content
 
 
+def _open_plainly(path: str, flags: int) -> int:
+    """Neither follow a link nor wait for a pipe that took the file's place since the folder was looked through."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+
+
 @contextmanager
-def _named_os_errors(path: Path) -> Iterator[None]:
+def _named_os_errors(path: Path, remedy: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BundleError(error.filename or path, f"cannot be read ({error.strerror})", COPY_AGAIN) from error
+        raise BundleError(error.filename or path, f"cannot be read ({error.strerror})", remedy) from error

@@ -117,7 +117,11 @@ class Model:
 
     @property
     def golden(self) -> dict[str, Array]:
-        """Images that came with the bundle, and what the PyTorch model answered (see `daenr_export.bundle.golden`)."""
+        """Images that came with the bundle, and what the PyTorch model answered (see `daenr_export.bundle.golden`).
+
+        Raises:
+            BundleError: the file was changed.
+        """
         return self._bundle.golden()
 
     @property
@@ -169,6 +173,10 @@ class Model:
         Args:
             graphs: their names; None for all.
             runs: how often, at the batch size that the bundle is tuned for.
+
+        Raises:
+            BundleError: the bundle has no such graph, or the graph's file or the golden file was changed.
+            BackendUnavailableError: the backend does not open it.
         """
         from daenr_export.bundle.golden import Golden, in_batches
 

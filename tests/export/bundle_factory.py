@@ -177,11 +177,11 @@ def make_bundle(path: Path, *, graphs: Sequence[str] = tuple(GRAPHS), pixels: st
     return path
 
 
-def sealed(document: dict[str, Any]) -> bytes:
+def sealed(document: dict[str, Any], *, escaped: bool = False) -> bytes:
     """A manifest as an attacker or another program would write it: any content, with a digest that is right."""
 
     def canonical(digest: str) -> bytes:
-        text = json.dumps({**document, "sha256": digest}, sort_keys=True, indent=2, ensure_ascii=False)
+        text = json.dumps({**document, "sha256": digest}, sort_keys=True, indent=2, ensure_ascii=escaped)
         return f"{text}\n".encode()
 
     return canonical(hashlib.sha256(canonical("")).hexdigest())

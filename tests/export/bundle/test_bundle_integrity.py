@@ -55,7 +55,7 @@ def test_a_bundle_that_is_not_read_whole_checks_each_file_when_it_is_asked_for(t
     for other in FILES[1:]:
         if other != name:
             assert bundle.read(other) == (tiny_bundle / other).read_bytes()
-    with pytest.raises(BundleError, match=rf"{name}: was changed"):
+    with pytest.raises(BundleError, match=rf"{name}: was changed.*; load the bundle again"):
         bundle.read(name)
 
 
@@ -64,6 +64,26 @@ def test_what_can_be_seen_without_reading_is_refused_at_once(tiny_bundle: Path, 
     change(tiny_bundle / "golden.npz")
     with pytest.raises(BundleError, match=r"golden\.npz: (is missing|has \d+ bytes)"):
         Bundle.open(tiny_bundle, whole=False)
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, lambda path: path.symlink_to(path.with_name("elsewhere"))])
+def test_what_took_a_files_place_is_neither_followed_nor_waited_for(tiny_bundle: Path, put) -> None:
+    bundle = Bundle.open(tiny_bundle, whole=False)
+    (tiny_bundle / "golden.npz").rename(tiny_bundle / "elsewhere")
+    put(tiny_bundle / "golden.npz")
+    with pytest.raises(BundleError, match=r"golden\.npz: (was changed|cannot be read)"):
+        bundle.golden()
+
+
+def test_files_are_found_from_another_folder_than_the_bundle_was_opened_in(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_bundle.parent)
+    bundle = Bundle.open(tiny_bundle.name, whole=False)
+    beside = bundle.cache_folder
+    monkeypatch.chdir(tmp_path.parent)
+    assert bundle.golden()["image"].shape == (2, 1, 32, 32)
+    assert bundle.cache_folder == beside == Path(f"{tiny_bundle}.cache")
 
 
 def test_a_file_that_vanishes_before_it_is_read_is_named(tiny_bundle: Path) -> None:

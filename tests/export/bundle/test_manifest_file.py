@@ -142,6 +142,15 @@ def test_hostile_documents_are_a_bundle_error(content: bytes) -> None:
         from_bytes(content, PATH)
 
 
+@pytest.mark.parametrize("path", [("model", "name"), ("model", "spec"), ("tools",)])
+def test_half_of_a_character_is_refused_where_it_could_be_read_and_never_printed(path: tuple[str, ...]) -> None:
+    """JSON takes it as an escape; what is written as UTF-8 cannot hold it."""
+    half = {"a\ud800": "b"} if path == ("tools",) else {"a": "b\ud800"} if path[-1] == "spec" else "b\ud800"
+    content = factory.sealed(put(document(), path, half), escaped=True)
+    with pytest.raises(BundleError, match="which is half of a character"):
+        from_bytes(content, PATH)
+
+
 def test_a_repeated_key_is_a_change() -> None:
     content = to_bytes(complete_manifest(), PATH)
     twice = content.replace(b'\n  "sha256"', b'\n  "schema_version": 1,\n  "sha256"')

@@ -101,7 +101,7 @@ def test_the_first_answer_comes_within_half_a_second_of_the_backends_import(shar
 
 @pytest.mark.alone
 def test_compiled_c_answers_milliseconds_after_numpy_is_there(shared_checkpoint: Path, tmp_path: Path) -> None:
-    """Quietly 16 ms on an Intel Xeon, 25 with `auto`; `benchmarks/test_cold_start.py` asks for 20 of whole processes."""
+    """Quietly 16 ms on a Xeon, 25 with `auto`; `benchmarks/test_cold_start.py` asks for 20 of whole processes."""
     pytest.importorskip("ziglang")
     bundle = daenr_export.export(shared_checkpoint, tmp_path / "cae_fr2.daenr", native=True).bundle
     script = """
