@@ -38,9 +38,7 @@ def notes(result: Result) -> Iterator[str]:
 def _overhead(loop: str, overhead: Overhead) -> str:
     figures = f"p50 {overhead.p50_ns} ns, p99 {overhead.p99_ns} ns"
     if loop == WAKING:
-        return (
-            f"with an engine that does nothing, paced takes {figures}: this machine's share, for any engine that rests"
-        )
+        return f"paced with an engine that does nothing: {figures}, which this machine takes for any engine that rests"
     return f"of which the harness itself in {loop}: {figures} for each call, copying the image included"
 
 

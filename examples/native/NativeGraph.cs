@@ -8,7 +8,7 @@ using System.Runtime.InteropServices;
 public sealed unsafe class NativeGraph : IDisposable
 {
     const string Library = "responses";
-    const int Abi = 1, Alignment = 64;
+    const int Abi = 1, Float32 = 1, Alignment = 64;
 
     [StructLayout(LayoutKind.Sequential)]
     struct Tensor { public IntPtr Name; public int Dtype, Rank; public fixed long Dims[4]; }
@@ -33,37 +33,43 @@ public sealed unsafe class NativeGraph : IDisposable
     /// <summary>One for each neuron; every Run overwrites them.</summary>
     public readonly float[] Responses;
 
-    readonly GCHandle[] pinned;
-    readonly void* state, image, responses;
+    readonly GCHandle[] pinned = new GCHandle[3];
+    void* state, image, responses; // null when the buffers are no longer held
 
     public NativeGraph()
     {
         Graph* graph = daenr_describe();
         if (graph->Abi != Abi) throw new InvalidDataException("the library speaks another version of the interface");
         if (daenr_instruction_set() == IntPtr.Zero) throw new PlatformNotSupportedException("no code for this processor");
+        if (graph->Input.Dtype != Float32) throw new InvalidDataException("the bundle takes pixels as bytes");
         Responses = new float[graph->Output0.Dims[0]];
-        pinned = Array.ConvertAll(
-            new Array[] { new byte[graph->StateBytes + Alignment], Image, Responses },
-            buffer => GCHandle.Alloc(buffer, GCHandleType.Pinned));
-        long start = pinned[0].AddrOfPinnedObject().ToInt64();
+        long start = Hold(0, new byte[graph->StateBytes + Alignment]).ToInt64();
         state = (void*)((start + Alignment - 1) / Alignment * Alignment);
-        image = (void*)pinned[1].AddrOfPinnedObject();
-        responses = (void*)pinned[2].AddrOfPinnedObject();
+        image = (void*)Hold(1, Image);
+        responses = (void*)Hold(2, Responses);
         if (daenr_self_test(state, null) == 0) return;
         Dispose();
         throw new InvalidDataException("the library answers its golden image wrongly");
     }
 
+    IntPtr Hold(int index, Array buffer)
+    {
+        pinned[index] = GCHandle.Alloc(buffer, GCHandleType.Pinned);
+        return pinned[index].AddrOfPinnedObject();
+    }
+
     public void Run()
     {
+        if (state == null) throw new ObjectDisposedException(nameof(NativeGraph));
         void* output = responses;
         int code = daenr_run(state, 1, image, &output);
         if (code != 0) throw new InvalidOperationException("the library refuses the frame, code " + code);
     }
 
-    /// <summary>Let the buffers go. Run must not be called afterwards.</summary>
+    /// <summary>Let the buffers go; Run then refuses. Forgetting it keeps them in memory until the program ends.</summary>
     public void Dispose()
     {
+        state = image = responses = null;
         for (int i = 0; i < pinned.Length; i++) if (pinned[i].IsAllocated) pinned[i].Free();
     }
 }

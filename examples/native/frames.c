@@ -21,9 +21,10 @@ int main(void) {
     static float image[32 * 32], responses[4096];
     void *outputs[] = {responses};
     const daenr_graph *graph = daenr_describe();
-    const size_t neurons = (size_t)graph->outputs[0].dims[0];
     if (graph->abi != DAENR_NATIVE_ABI || daenr_instruction_set() == NULL) return 2;
+    const size_t neurons = (size_t)graph->outputs[0].dims[0];
     if (neurons > 4096 || graph->state_bytes > (int64_t)sizeof state) return 2; /* larger than the buffers here */
+    if (graph->input.dtype != DAENR_FLOAT32) return 2; /* a bundle of pixels, which takes bytes */
     if (daenr_self_test(state, NULL) != 0) return 1; /* it answers its own golden image */
     BINARY();
     while (fread(image, sizeof image, 1, stdin) == 1) {

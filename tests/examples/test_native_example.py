@@ -63,7 +63,7 @@ def test_the_same_program_answers_on_other_machines(bundle, tmp_path, target):
     library = Path(shutil.copy(library_of(bundle, target), tmp_path))
     program = emulators.link(EXAMPLES / "frames.c", library, target, bundle.path / "native")
     with emulators.wine_of_its_own(tmp_path / "wine"):
-        assert_golden(bundle, emulators.run(program, target, [], bundle.golden()["image"].tobytes()))
+        assert_golden(bundle, emulators.run(program, target, [], bundle.golden()["image"].tobytes()).stdout)
 
 
 FRAMES_IN_C_SHARP = """
@@ -84,6 +84,8 @@ static class Frames
                 graph.Run();
                 foreach (float response in graph.Responses) output.Write(response);
             }
+            graph.Dispose();
+            try { graph.Run(); Environment.Exit(3); } catch (ObjectDisposedException) { }
         }
     }
 }

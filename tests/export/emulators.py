@@ -53,19 +53,30 @@ def link(source: Path, library: Path, target: str, headers: Path = HEADERS) -> P
     return program
 
 
-def run(program: Path, target: str, arguments: Sequence[str], given: bytes) -> bytes:
-    """What a program of another machine writes to its standard output."""
+def run(program: Path, target: str, arguments: Sequence[str], given: bytes) -> subprocess.CompletedProcess[bytes]:
+    """A program of another machine that ended well, with what it wrote."""
     command = [*emulator_of(target), str(program), *arguments]
     done = subprocess.run(command, input=given, capture_output=True, timeout=TIMEOUT_S, check=False)
     assert done.returncode == 0, (done.returncode, done.stderr[-1000:])
-    return done.stdout
+    return done
 
 
-def answers(content: bytes, library: Path, target: str, batch: np.ndarray) -> list[np.ndarray]:
-    """What a graph's library answers a batch on its own machine, after its self-test."""
-    program = link(ANSWERS, library, target)
-    answered = run(program, target, [str(len(batch))], batch.tobytes())
-    outputs = []
+def answers(
+    content: bytes, library: Path, target: str, batch: np.ndarray, instruction_set: str | None = None
+) -> list[np.ndarray]:
+    """What a graph's library answers a batch on its own machine, after its self-test.
+
+    Args:
+        content: the graph.
+        library: of it.
+        target: of the library.
+        batch: of images.
+        instruction_set: that it must have chosen; None for any.
+    """
+    done = run(link(ANSWERS, library, target), target, [str(len(batch))], batch.tobytes())
+    if instruction_set is not None:
+        assert done.stderr.decode().split() == ["instruction", "set", instruction_set]
+    answered, outputs = done.stdout, []
     for value in onnx.load_from_string(content).graph.output:
         tensor = value.type.tensor_type
         shape = (len(batch), *(axis.dim_value for axis in tensor.shape.dim[1:]))
@@ -85,6 +96,8 @@ def wine_of_its_own(folder: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
             patch.setenv(name, value)
-        yield
-        if shutil.which("wineserver"):
-            subprocess.run(["wineserver", "-k"], check=False, env=os.environ)
+        try:
+            yield
+        finally:
+            if shutil.which("wineserver"):
+                subprocess.run(["wineserver", "-k"], check=False)
