@@ -78,6 +78,7 @@ BREAKS_OUT = """
 import signal, sys, time, os
 sys.path.insert(0, sys.argv[1])
 from loop_parts import *
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts without
 log = MemoryLog()
 
 def blocking(call):

