@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+
+Decoder = Callable[[Any, str], Any]
+"""Builds a value from parsed JSON and the dotted path of it, for messages."""
 
 
 class FieldError(Exception):
@@ -62,25 +65,26 @@ def decode(kind: type[T], value: Any, where: str = "") -> T:
     Raises:
         FieldError: the value, or one inside it, is not of its kind.
     """
-    return cast("T", _decode(kind, value, where))
+    return cast("T", _decoder(cast("Hashable", kind))(value, where))
 
 
-def _decode(kind: Any, value: Any, where: str) -> Any:
+@cache
+def _decoder(kind: Any) -> Decoder:
+    """What builds values of a kind, made once: a manifest has hundreds of values of a dozen kinds."""
     if kind is Any:
-        return _plain_json(value, where)
+        return _plain_json
+    if kind is float:
+        return _number
     if _is_record(kind):
-        return _decode_record(kind, value, where)
+        return partial(_decode_record, kind, {name: _decoder(hint) for name, hint in get_type_hints(kind).items()})
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
-        return None if value is None else _decode(arguments[0], value, where)
+        return partial(_decode_optional, _decoder(arguments[0]))
     if origin is tuple:
-        items = _expect(list, value, where)
-        return tuple(_decode(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(items))
+        return partial(_decode_tuple, _decoder(arguments[0]))
     if origin is dict:
-        return {key: _decode(arguments[1], item, _join(where, key)) for key, item in _mapping(value, where).items()}
-    if kind is float:
-        return _number(value, where)
-    return _expect(kind, value, where)
+        return partial(_decode_dict, _decoder(arguments[1]))
+    return partial(_expect, kind)
 
 
 def _is_record(kind: Any) -> bool:
@@ -91,20 +95,27 @@ def _names(record: Any) -> Sequence[str]:
     return [field.name for field in fields(record)] if is_dataclass(record) else record._fields
 
 
-def _decode_record(kind: type[Any], value: Any, where: str) -> Any:
-    given, hints = _mapping(value, where), _hints(cast("Hashable", kind))
+def _decode_record(kind: type[Any], decoders: Mapping[str, Decoder], value: Any, where: str) -> Any:
+    given = _mapping(value, where)
     for name in given:
-        if name not in hints:
-            raise FieldError(_join(where, name), f"is unknown (known here: {', '.join(sorted(hints))})")
-    for name in hints:
+        if name not in decoders:
+            raise FieldError(_join(where, name), f"is unknown (known here: {', '.join(sorted(decoders))})")
+    for name in decoders:
         if name not in given:
             raise FieldError(_join(where, name), "is missing")
-    return kind(**{name: _decode(hint, given[name], _join(where, name)) for name, hint in hints.items()})
+    return kind(**{name: decoder(given[name], _join(where, name)) for name, decoder in decoders.items()})
 
 
-@cache
-def _hints(kind: Hashable) -> dict[str, Any]:
-    return get_type_hints(kind)
+def _decode_optional(decoder: Decoder, value: Any, where: str) -> Any:
+    return None if value is None else decoder(value, where)
+
+
+def _decode_tuple(decoder: Decoder, value: Any, where: str) -> tuple[Any, ...]:
+    return tuple(decoder(item, f"{where}[{index}]") for index, item in enumerate(_expect(list, value, where)))
+
+
+def _decode_dict(decoder: Decoder, value: Any, where: str) -> dict[str, Any]:
+    return {key: decoder(item, _join(where, key)) for key, item in _mapping(value, where).items()}
 
 
 def _join(where: str, key: str) -> str:
@@ -134,7 +145,8 @@ def _is_unicode(text: str) -> bool:
 def _mapping(value: Any, where: str) -> dict[str, Any]:
     mapping: dict[str, Any] = _expect(dict, value, where)
     for key in mapping:
-        _expect(str, key, f"a key of {where or 'the document'}")
+        if type(key) is not str or not key.isascii():
+            _expect(str, key, f"a key of {where or 'the document'}")
     return mapping
 
 

@@ -54,7 +54,7 @@ class Bundle:
         path = Path(path)
         with _named_os_errors(path, COPY_AGAIN):
             _check_is_folder(path)
-            found = dict(_walk(path, path))
+            found = dict(_walk(path))
             manifest = _read_manifest(path, found)
             _check_listed(path, manifest, found)
         bundle = cls(path, manifest)
@@ -211,16 +211,16 @@ def _check_is_folder(path: Path) -> None:
     raise BundleError(path, f"is not a folder{packed}", remedy)
 
 
-def _walk(folder: Path, root: Path) -> Iterator[tuple[str, int]]:
+def _walk(folder: Path | str, above: str = "") -> Iterator[tuple[str, int]]:
     """Yield path and size in bytes of every file below `folder`; refuse links and what is neither file nor folder."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            relative = Path(entry.path).relative_to(root).as_posix()
+            relative = above + entry.name
             if entry.is_symlink():
                 problem = "is a symbolic link, and a bundle holds its files itself"
                 raise BundleError(entry.path, problem, "replace the link by the file it leads to")
             if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path), root)
+                yield from _walk(entry.path, f"{relative}/")
             elif entry.is_file(follow_symlinks=False):
                 yield relative, entry.stat(follow_symlinks=False).st_size
             else:
