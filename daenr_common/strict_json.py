@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from functools import cache, partial
 from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -88,11 +87,15 @@ def _decoder(kind: Any) -> Decoder:
 
 
 def _is_record(kind: Any) -> bool:
-    return is_dataclass(kind) or hasattr(kind, "_fields")
+    return hasattr(kind, "_fields") or hasattr(kind, "__dataclass_fields__")
 
 
 def _names(record: Any) -> Sequence[str]:
-    return [field.name for field in fields(record)] if is_dataclass(record) else record._fields
+    if named := getattr(record, "_fields", ()):
+        return tuple(named)
+    from dataclasses import fields  # not where a rig starts: a manifest is made of named tuples
+
+    return [field.name for field in fields(record)]
 
 
 def _decode_record(kind: type[Any], decoders: Mapping[str, Decoder], value: Any, where: str) -> Any:

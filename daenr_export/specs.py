@@ -1,11 +1,15 @@
 """What a graph takes and gives: the words that a bundle, the builder of engines and the runtime share."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+else:  # a rig that starts need not wait for what only type checkers read
+    Array = np.ndarray
 
 
 class TensorSpec(NamedTuple):

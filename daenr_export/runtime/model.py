@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from daenr_common.errors import DaenrError
 from daenr_export.bundle import Bundle, Manifest
@@ -21,10 +20,12 @@ from daenr_export.runtime.registry import BackendStatus
 from daenr_export.specs import Array, BatchRange, GraphSpec
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from daenr_export.runtime.profile import MachineProfile
     from daenr_export.runtime.realtime import RealtimeSession
 
-Responses = NDArray[np.float32]
+    Responses = NDArray[np.float32]
 
 
 class _OpenGraph(NamedTuple):
