@@ -36,9 +36,13 @@ def notes(result: Result) -> Iterator[str]:
 
 
 def _overhead(loop: str, overhead: Overhead) -> str:
-    figures = f"p50 {overhead.p50_ns} ns, p99 {overhead.p99_ns} ns"
     if loop == WAKING:
-        return f"paced with an engine that does nothing: {figures}, which this machine takes for any engine that rests"
+        p50_us, p99_us = overhead.p50_ns / 1000, overhead.p99_ns / 1000
+        return (
+            f"paced, with no engine at all: p50 {p50_us:.1f} µs, p99 {p99_us:.1f} µs; where an engine's p99 is less "
+            "than twice that, its tail is mostly this machine's"
+        )
+    figures = f"p50 {overhead.p50_ns} ns, p99 {overhead.p99_ns} ns"
     return f"of which the harness itself in {loop}: {figures} for each call, copying the image included"
 
 

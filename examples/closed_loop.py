@@ -48,7 +48,8 @@ def main() -> int:
         # Before the session, whose core it must not share.
         log = FrameLog(options.log, header=header, force=options.force)
         with model.realtime("responses", keep_warm=True, cpu=options.cpu) as session:
-            camera = SyntheticCamera(options.rate, jitter_ms=0.5, seconds=options.seconds)
+            images = model.golden["image"]  # that came with the bundle, of the type that it takes
+            camera = SyntheticCamera(options.rate, jitter_ms=0.5, seconds=options.seconds, images=images)
             loop = ClosedLoop(session, camera, Stimulator(), deadline_ms=DEADLINE_MS, hook=power, fallback=OFF, log=log)
             summary = loop.run()  # until the camera ends; Ctrl-C ends it in order
 
@@ -63,4 +64,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except DaenrError as error:
-        sys.exit(f"{error}")
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -18,6 +18,7 @@ from daenr_export.bundle.manifest import SCHEMA_VERSION, Manifest
 from daenr_export.bundle.rules import check
 
 EXPORT_AGAIN = "export the bundle again from its checkpoint"
+COPY_AGAIN = f"copy the whole folder again, or {EXPORT_AGAIN}"
 
 
 def to_bytes(manifest: Manifest, path: Path) -> bytes:
@@ -54,7 +55,7 @@ def from_bytes(content: bytes, path: Path) -> Manifest:
     except FieldError as error:
         raise BundleError(path, f"field {error.field} {error.problem}", EXPORT_AGAIN) from error
     except (ValueError, RecursionError) as error:
-        raise BundleError(path, f"is not a JSON document ({error})", EXPORT_AGAIN) from error
+        raise BundleError(path, f"is not a JSON document ({error})", COPY_AGAIN) from error
 
 
 def _refuse_constant(name: str) -> None:
@@ -90,7 +91,7 @@ def _check_digest(document: dict[str, Any], content: bytes, path: Path) -> None:
     before, sealed, after = content.partition(f'\n  "sha256": "{document.get("sha256")}"'.encode())
     emptied = before + b'\n  "sha256": ""' + after
     if not sealed or document.get("sha256") != sha256_of(emptied):
-        raise BundleError(path, "was changed after it was written (its sha256 does not match)", EXPORT_AGAIN)
+        raise BundleError(path, "was changed after it was written (its sha256 does not match)", COPY_AGAIN)
 
 
 def _decoded(document: Any) -> Manifest:

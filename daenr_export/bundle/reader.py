@@ -13,12 +13,11 @@ import numpy as np
 from daenr_common.errors import BackendUnavailableError, BundleError
 from daenr_common.hashing import sha256_of
 from daenr_export.bundle.manifest import FileEntry, Manifest
-from daenr_export.bundle.manifest_file import EXPORT_AGAIN, from_bytes
+from daenr_export.bundle.manifest_file import COPY_AGAIN, EXPORT_AGAIN, from_bytes
 from daenr_export.bundle.paths import MANIFEST
 from daenr_export.specs import Array, GraphSpec
 
 MAX_MANIFEST_BYTES = 64 * 2**20
-COPY_AGAIN = f"copy the whole folder again, or {EXPORT_AGAIN}"
 LOAD_AGAIN = f"load the bundle again, in case that another took its place; if it is still refused, {COPY_AGAIN}"
 
 
@@ -208,6 +207,8 @@ def _check_is_folder(path: Path) -> None:
 
     packed = " but a zip archive" if zipfile.is_zipfile(path) else ""
     remedy = "unpack it and give the folder" if packed else "give the folder that holds manifest.json"
+    if packed and path.suffix == ".pt":
+        packed, remedy = " but a checkpoint", f"export it first: daenr-export --checkpoint {path}"
     raise BundleError(path, f"is not a folder{packed}", remedy)
 
 

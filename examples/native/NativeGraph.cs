@@ -41,7 +41,9 @@ public sealed unsafe class NativeGraph : IDisposable
         Graph* graph = daenr_describe();
         if (graph->Abi != Abi) throw new InvalidDataException("the library speaks another version of the interface");
         if (daenr_instruction_set() == IntPtr.Zero) throw new PlatformNotSupportedException("no code for this processor");
-        if (graph->Input.Dtype != Float32) throw new InvalidDataException("the bundle takes pixels as bytes");
+        if (Marshal.PtrToStringAnsi(graph->Name) != "responses") throw new InvalidDataException("the library is of another graph");
+        if (graph->Input.Dtype != Float32)
+            throw new InvalidDataException("the bundle takes pixels: make Image a byte[], and ask for 2 (uint8) here");
         Responses = new float[graph->Output0.Dims[0]];
         long start = Hold(0, new byte[graph->StateBytes + Alignment]).ToInt64();
         state = (void*)((start + Alignment - 1) / Alignment * Alignment);

@@ -6,6 +6,7 @@
  * On Windows: zig cc, gcc of MinGW-w64, with responses.fp32.dll; copy it beside frames.exe.
  */
 #include <stdio.h>
+#include <string.h>
 #include "daenr_native.h"
 
 #ifdef _WIN32 /* there the two streams are text until they are told otherwise */
@@ -16,21 +17,25 @@
 #define BINARY() (void)0
 #endif
 
+static int refuse(const char *why) { return fprintf(stderr, "frames: %s\n", why), 2; }
+
 int main(void) {
     static _Alignas(64) unsigned char state[1 << 22];
     static float image[32 * 32], responses[4096];
     void *outputs[] = {responses};
+    size_t got;
     const daenr_graph *graph = daenr_describe();
-    if (graph->abi != DAENR_NATIVE_ABI || daenr_instruction_set() == NULL) return 2;
+    if (graph->abi != DAENR_NATIVE_ABI || !daenr_instruction_set()) return refuse("another version or processor");
+    if (strcmp(graph->name, "responses") != 0) return refuse("link with the library of the graph responses");
+    if (graph->input.dtype != DAENR_FLOAT32) return refuse("it takes pixels: make image uint8_t");
     const size_t neurons = (size_t)graph->outputs[0].dims[0];
-    if (neurons > 4096 || graph->state_bytes > (int64_t)sizeof state) return 2; /* larger than the buffers here */
-    if (graph->input.dtype != DAENR_FLOAT32) return 2; /* a bundle of pixels, which takes bytes */
-    if (daenr_self_test(state, NULL) != 0) return 1; /* it answers its own golden image */
+    if (neurons > 4096 || graph->state_bytes > (int64_t)sizeof state) return refuse("larger than the buffers");
+    if (daenr_self_test(state, NULL) != 0) return refuse("the library answers its own image wrongly");
     BINARY();
-    while (fread(image, sizeof image, 1, stdin) == 1) {
-        if (daenr_run(state, 1, image, outputs) != 0) return 1;
+    while ((got = fread(image, 1, sizeof image, stdin)) == sizeof image) {
+        if (daenr_run(state, 1, image, outputs) != 0) return refuse("the library refuses an image");
         fwrite(responses, sizeof *responses, neurons, stdout);
         fflush(stdout);
     }
-    return 0;
+    return got ? refuse("the last image is not whole") : 0;
 }

@@ -37,6 +37,15 @@ def library_of(bundle: Bundle, target: str) -> Path:
     return bundle.path / "native" / target / f"responses.fp32{find_target(target).suffix}"
 
 
+def frames_of(library: Path, headers: Path, program: Path) -> Path:
+    """The example in C, compiled with whatever this machine has."""
+    compiler = ["cc"] if shutil.which("cc") else [sys.executable, "-m", "ziglang", "cc"]
+    subprocess.run(
+        [*compiler, str(EXAMPLES / "frames.c"), "-I", str(headers), str(library), "-o", str(program)], check=True
+    )
+    return program
+
+
 def assert_golden(bundle: Bundle, answered: bytes) -> None:
     expected = bundle.golden()["responses.responses"]
     responses = np.frombuffer(answered, np.float32).reshape(expected.shape)
@@ -55,6 +64,22 @@ def test_a_program_in_c_answers_frames_as_the_golden_file_says(bundle, tmp_path,
     images = bundle.golden()["image"].tobytes()
     answered = subprocess.run([program], input=images, capture_output=True, check=True, timeout=60)
     assert_golden(bundle, answered.stdout)
+
+
+@pytest.mark.parametrize(
+    ("graph", "cut", "said"),
+    [
+        ("encoder", 0, "frames: link with the library of the graph responses\n"),
+        ("readout", 0, "frames: link with the library of the graph responses\n"),
+        ("responses", 1, "frames: the last image is not whole\n"),
+    ],
+)
+def test_the_program_in_c_says_what_it_does_not_take(bundle, tmp_path, graph, cut, said):
+    library = library_of(bundle, native_target()).with_name(f"{graph}.fp32{find_target(native_target()).suffix}")
+    program = frames_of(library, bundle.path / "native", tmp_path / "frames")
+    images = bundle.golden()["image"].tobytes()
+    done = subprocess.run([program], input=images[: len(images) - cut], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr.decode()) == (2, said)
 
 
 @pytest.mark.parametrize("target", emulators.EMULATORS)

@@ -11,6 +11,9 @@ from daenr_bench.report.sections.common import named
 from daenr_bench.report.source import Source
 from daenr_bench.result import Result
 
+_OF_CALLS = "call; part of every latency"
+_OF_EACH = {WAKING: "frame; where an engine's p99 is less than twice that, its tail is mostly this machine's"}
+
 
 def skipped(source: Source) -> Section | None:
     """Backends that were not measured, and why."""
@@ -56,8 +59,8 @@ def _clock(result: Result) -> tuple[tuple[str, str], ...]:
     clock = result.clock
     overhead = [
         (
-            "paced, an engine that does nothing" if name == WAKING else f"harness, {name}",
-            f"p50 {words.time(o.p50_ns)}, p99 {words.time(o.p99_ns)} for each call; part of every latency",
+            "paced, with no engine at all" if name == WAKING else f"harness, {name}",
+            f"p50 {words.time(o.p50_ns)}, p99 {words.time(o.p99_ns)} for each {_OF_EACH.get(name, _OF_CALLS)}",
         )
         for name, o in result.overhead.items()
     ]

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import time
+import zipfile
 from pathlib import Path
 
 import bundle_factory as factory
@@ -143,6 +144,16 @@ def test_a_file_that_is_not_listed_is_found(tiny_bundle: Path, name: str) -> Non
     (tiny_bundle / name).parent.mkdir(parents=True, exist_ok=True)
     (tiny_bundle / name).write_bytes(b"")
     assert_refused(tiny_bundle, name, "not listed", "remove it")
+
+
+def test_a_checkpoint_is_told_from_any_other_archive(tmp_path: Path) -> None:
+    for name, words in (
+        ("model.pt", ("but a checkpoint", "daenr-export --checkpoint")),
+        ("a.zip", ("zip", "unpack it")),
+    ):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("a", "b")
+        assert_refused(tmp_path / name, "is not a folder", *words)
 
 
 def test_links_are_refused_even_to_the_same_content(tiny_bundle: Path, tmp_path: Path) -> None:

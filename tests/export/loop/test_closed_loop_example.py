@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bundle_factory as factory
+
 from daenr_export.loop.log import read_log
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "closed_loop.py"
@@ -28,8 +30,16 @@ def test_the_example_runs_and_its_log_accounts_for_every_frame(shared_tiny_bundl
     assert sorted(logged.rows["frame_id"]) == list(range(200))
 
 
+def test_the_example_gives_a_bundle_of_pixels_pixels(tmp_path) -> None:
+    bundle = factory.make_bundle(tmp_path / "pixels.daenr", pixels="uint8")
+    done = run_example(bundle, "--seconds", 1, "--log", tmp_path / "run.daenrlog")
+    assert done.returncode == 0, done.stderr
+    assert " 0 fault" in done.stdout
+    assert "100 frames in " in done.stdout
+
+
 def test_the_example_says_in_one_line_what_it_cannot_use(tmp_path) -> None:
     done = run_example(tmp_path / "missing.daenr")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "missing.daenr" in done.stderr
