@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from daenr_bench.measurement import Measurement, State
-from daenr_bench.overhead import WAKING
+from daenr_bench.overhead import OF_THE_MACHINE, WAKING
 from daenr_bench.result import Accuracy, Entrant, Overhead, Result, Skip
 from daenr_bench.standard import Standard
 
@@ -38,10 +38,7 @@ def notes(result: Result) -> Iterator[str]:
 def _overhead(loop: str, overhead: Overhead) -> str:
     if loop == WAKING:
         p50_us, p99_us = overhead.p50_ns / 1000, overhead.p99_ns / 1000
-        return (
-            f"paced, with no engine at all: p50 {p50_us:.1f} µs, p99 {p99_us:.1f} µs; where an engine's p99 is less "
-            "than twice that, its tail is mostly this machine's"
-        )
+        return f"paced, with no engine at all: p50 {p50_us:.1f} µs, p99 {p99_us:.1f} µs; {OF_THE_MACHINE}"
     figures = f"p50 {overhead.p50_ns} ns, p99 {overhead.p99_ns} ns"
     return f"of which the harness itself in {loop}: {figures} for each call, copying the image included"
 

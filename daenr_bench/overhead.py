@@ -21,6 +21,9 @@ CALLS = 5000
 WAKING = "waking"
 """Under this name a result tells what is left of `paced` with an engine that does nothing."""
 
+OF_THE_MACHINE = "where an engine's p99 is less than twice that, its tail is mostly this machine's"
+"""What such a figure is good for."""
+
 _LONG_NS = 3600 * 10**9
 
 

@@ -53,6 +53,7 @@ class Paced:
     name: ClassVar[str] = "paced"
     all_graphs: ClassVar[bool] = False
     rests: ClassVar[bool] = True
+    """Whether the loop sleeps between frames, so that an engine that does nothing tells what waking up takes."""
 
     boundary: ClassVar[str] = BOUNDARY
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import emulators
@@ -37,30 +36,20 @@ def library_of(bundle: Bundle, target: str) -> Path:
     return bundle.path / "native" / target / f"responses.fp32{find_target(target).suffix}"
 
 
-def frames_of(library: Path, headers: Path, program: Path) -> Path:
-    """The example in C, compiled with whatever this machine has."""
-    compiler = ["cc"] if shutil.which("cc") else [sys.executable, "-m", "ziglang", "cc"]
-    subprocess.run(
-        [*compiler, str(EXAMPLES / "frames.c"), "-I", str(headers), str(library), "-o", str(program)], check=True
-    )
-    return program
-
-
 def assert_golden(bundle: Bundle, answered: bytes) -> None:
     expected = bundle.golden()["responses.responses"]
     responses = np.frombuffer(answered, np.float32).reshape(expected.shape)
     assert np.abs(responses - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("compiler", [["cc"], [sys.executable, "-m", "ziglang", "cc"]], ids=["cc", "zig"])
+@pytest.mark.parametrize("compiler", [["cc"], emulators.ZIG], ids=["cc", "zig"])
 def test_a_program_in_c_answers_frames_as_the_golden_file_says(bundle, tmp_path, compiler):
     if shutil.which(compiler[0]) is None:
         pytest.skip("there is no C compiler on this machine")
     library = library_of(bundle, native_target())
-    program = tmp_path / "frames"
-    strict = ["-std=c11", "-Wall", "-Wextra", "-Werror"]
-    sources = [EXAMPLES / "frames.c", "-I", bundle.path / "native", library]
-    subprocess.run([*compiler, *strict, *sources, "-o", program], check=True, capture_output=True, text=True)
+    program = emulators.compile_program(
+        compiler, EXAMPLES / "frames.c", library, tmp_path / "frames", bundle.path / "native"
+    )
     images = bundle.golden()["image"].tobytes()
     answered = subprocess.run([program], input=images, capture_output=True, check=True, timeout=60)
     assert_golden(bundle, answered.stdout)
@@ -76,7 +65,9 @@ def test_a_program_in_c_answers_frames_as_the_golden_file_says(bundle, tmp_path,
 )
 def test_the_program_in_c_says_what_it_does_not_take(bundle, tmp_path, graph, cut, said):
     library = library_of(bundle, native_target()).with_name(f"{graph}.fp32{find_target(native_target()).suffix}")
-    program = frames_of(library, bundle.path / "native", tmp_path / "frames")
+    program = emulators.compile_program(
+        emulators.ZIG, EXAMPLES / "frames.c", library, tmp_path / "frames", bundle.path / "native"
+    )
     images = bundle.golden()["image"].tobytes()
     done = subprocess.run([program], input=images[: len(images) - cut], capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stderr.decode()) == (2, said)

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,6 +32,9 @@ HEADERS = Path(daenr_export.native.__file__).parent / "c"
 ANSWERS = Path(__file__).parent / "native" / "answers.c"
 TIMEOUT_S = 120
 
+ZIG = [sys.executable, "-m", "ziglang", "cc"]
+"""The C compiler that comes with the export."""
+
 
 def emulator_of(target: str) -> list[str]:
     """The command that runs programs of a target; skips the test where it, or what it needs, is missing."""
@@ -42,13 +45,24 @@ def emulator_of(target: str) -> list[str]:
 
 
 def link(source: Path, library: Path, target: str, headers: Path = HEADERS) -> Path:
-    """Compile a program, linked with a library beside which it is put, as strictly as a careful user would."""
-    program = library.with_name("program.exe")
-    strict = ["-std=c11", "-Wall", "-Wextra", "-Werror"]
-    command = ["cc", "-target", find_target(target).triple, *strict, str(source), "-I", str(headers), str(library)]
+    """Compile a program for another machine, linked with a library beside which it is put."""
     # The C library of Windows takes a minute to compile: zig keeps it in its usual place, for all tests.
     environment = {name: value for name, value in os.environ.items() if name not in CACHES}
-    command = [sys.executable, "-m", "ziglang", *command, "-o", str(program)]
+    compiler = [*ZIG, "-target", find_target(target).triple]
+    return compile_program(compiler, source, library, library.with_name("program.exe"), headers, environment)
+
+
+def compile_program(
+    compiler: Sequence[str],
+    source: Path,
+    library: Path,
+    program: Path,
+    headers: Path = HEADERS,
+    environment: Mapping[str, str] | None = None,
+) -> Path:
+    """Compile a program, linked with a library, without a warning."""
+    strict = ["-std=c11", "-Wall", "-Wextra", "-Werror"]
+    command = [*compiler, *strict, str(source), "-I", str(headers), str(library), "-o", str(program)]
     subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     return program
 

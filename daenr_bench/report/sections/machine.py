@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from daenr_bench.overhead import WAKING
+from daenr_bench.overhead import OF_THE_MACHINE, WAKING
 from daenr_bench.report import words
 from daenr_bench.report.blocks import Block, Cell, Column, Facts, Section, Table
 from daenr_bench.report.sections.common import named
 from daenr_bench.report.source import Source
-from daenr_bench.result import Result
-
-_OF_CALLS = "call; part of every latency"
-_OF_EACH = {WAKING: "frame; where an engine's p99 is less than twice that, its tail is mostly this machine's"}
+from daenr_bench.result import Overhead, Result
 
 
 def skipped(source: Source) -> Section | None:
@@ -55,15 +52,16 @@ def machine(source: Source) -> Section:
     return Section("machine", "Machine and settings", lead, tuple(blocks))
 
 
+def _overhead(loop: str, overhead: Overhead) -> tuple[str, str]:
+    figures = f"p50 {words.time(overhead.p50_ns)}, p99 {words.time(overhead.p99_ns)}"
+    if loop == WAKING:
+        return "paced, with no engine at all", f"{figures} for each frame; {OF_THE_MACHINE}"
+    return f"harness, {loop}", f"{figures} for each call; part of every latency"
+
+
 def _clock(result: Result) -> tuple[tuple[str, str], ...]:
     clock = result.clock
-    overhead = [
-        (
-            "paced, with no engine at all" if name == WAKING else f"harness, {name}",
-            f"p50 {words.time(o.p50_ns)}, p99 {words.time(o.p99_ns)} for each {_OF_EACH.get(name, _OF_CALLS)}",
-        )
-        for name, o in result.overhead.items()
-    ]
+    overhead = [_overhead(name, overhead) for name, overhead in result.overhead.items()]
     step = clock.wall_clock_step_s
     return (
         ("clock", clock.name),
